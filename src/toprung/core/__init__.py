@@ -1,0 +1,1 @@
+"""Errors, registry, clock, seeds and files: the standard library only."""

@@ -1,0 +1,1 @@
+"""Rows in, rows out: reading, splitting, checking; no tensors."""

@@ -1,0 +1,1 @@
+"""Embedded corpora, one generator a file."""

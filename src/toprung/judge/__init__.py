@@ -1,0 +1,1 @@
+"""What the reports and predictions say: ranking, baselines, ensembles, report."""

@@ -1,0 +1,1 @@
+"""Training of one trial: a configuration in, reports out."""

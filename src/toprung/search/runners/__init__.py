@@ -1,0 +1,1 @@
+"""Runners, one a file."""

@@ -1,0 +1,1 @@
+"""Ensembles as artifacts that predict."""

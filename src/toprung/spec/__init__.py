@@ -1,0 +1,1 @@
+"""YAML to checked values, all problems at once."""

@@ -1,0 +1,1 @@
+"""The values that every part speaks: space, configuration, report, decision, journal."""

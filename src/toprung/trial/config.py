@@ -1,0 +1,96 @@
+"""One configuration to try, and the order to train it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from toprung.trial.space import Scalar
+
+_TRIAL_ID = re.compile(r"t\d{4,6}(-s\d{1,3})?\Z")
+
+
+def trial_id(number: int) -> str:
+    """The id of the n-th trial, from 1.
+
+    >>> trial_id(7)
+    't0007'
+    """
+    return f"t{number:04d}"
+
+
+@dataclass(frozen=True)
+class TrialConfig:
+    """The values that one trial is trained with.
+
+    Attributes:
+        trial: id; also the name of its folder and of its TensorBoard run.
+        values: flat configuration, see ``Space``.
+        seed: of everything random in the trial: initial weights, order of rows, dropout.
+    """
+
+    trial: str
+    values: Mapping[str, Scalar]
+    seed: int
+
+    def __post_init__(self) -> None:
+        if not _TRIAL_ID.match(self.trial):
+            raise ValueError(f"not a trial id: {self.trial!r}")
+
+    def component(self, name: str) -> tuple[str, dict[str, Scalar]]:
+        """The option chosen for a parameter and that option's own values.
+
+        >>> config = TrialConfig("t0001", {"adapter": "lora", "adapter.lora.rank": 8}, 0)
+        >>> config.component("adapter")
+        ('lora', {'rank': 8})
+        """
+        chosen = str(self.values[name])
+        prefix = f"{name}.{chosen}."
+        nested = {key[len(prefix) :]: v for key, v in self.values.items() if key.startswith(prefix)}
+        return chosen, nested
+
+    def sha256(self) -> str:
+        """A hash of values and seed, not of the id: equal for equal trainings."""
+        text = json.dumps([dict(self.values), self.seed], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """The order to train a trial from where it stands.
+
+    Attributes:
+        config: what to train.
+        start: resource of the checkpoint to go on from; 0 starts anew.
+        attempt: 1, and one more after each failure.
+        shrink: micro-batches are divided by this, and accumulated; doubles after out of memory.
+    """
+
+    config: TrialConfig
+    start: int = 0
+    attempt: int = 1
+    shrink: int = 1
+
+
+@dataclass(frozen=True)
+class Resource:
+    """What a trial is given, rung by rung.
+
+    Attributes:
+        unit: ``examples`` or ``epochs``.
+        min: resource of the lowest rung.
+        max: resource of the last rung; learning-rate schedules end here.
+        points: where a trial reports, ascending; every rung is among them, and ``max`` is last.
+    """
+
+    unit: str
+    min: int
+    max: int
+    points: tuple[int, ...] = field(default=())
+
+    def next_point(self, reached: int) -> int:
+        """The next resource at which a trial that has ``reached`` reports."""
+        return next(point for point in self.points if point > reached)
