@@ -1,0 +1,186 @@
+"""The state of a search, folded from its journal; every view begins here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from toprung.trial.config import TrialConfig
+from toprung.trial.decision import Failure, State
+from toprung.trial.journal import Event
+from toprung.trial.report import Metric, Report, number_from_json
+
+
+@dataclass
+class TrialRecord:
+    """All that the journal tells of one trial.
+
+    Attributes:
+        source: who suggested it: a searcher's name, ``first`` or ``finalist``.
+        bracket: of the scheduler; 0 where there are none.
+        reports: accepted and refused ones, ascending in resource.
+        resource: of the last usable report; the checkpoint to go on from.
+        reason: of the last decision.
+        attempt: 1, and one more after each failure.
+        shrink: micro-batches are divided by it; see ``Assignment``.
+        at: seconds of search time of the trial's last event.
+        finalist: whether it is trained to the last rung for the ensemble.
+    """
+
+    config: TrialConfig
+    source: str
+    bracket: int = 0
+    state: State = "running"
+    reason: str = ""
+    reports: list[Report] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    resource: int = 0
+    attempt: int = 1
+    shrink: int = 1
+    at: float = 0.0
+    finalist: bool = False
+
+    @property
+    def seconds(self) -> float:
+        """Seconds spent on the trial, as of its last report."""
+        return self.reports[-1].seconds if self.reports else 0.0
+
+    def usable(self, metric: Metric) -> list[Report]:
+        """The reports that carry the metric, up to the resource that counts."""
+        return [r for r in self.reports if metric.name in r.metrics and r.resource <= self.resource]
+
+    def best(self, metric: Metric) -> Report | None:
+        """The report with the best metric; the earliest among equals."""
+        return max(self.usable(metric), key=lambda r: metric.score(r.metrics[metric.name]), default=None)
+
+
+@dataclass(frozen=True)
+class BaselineRecord:
+    """A baseline's metrics on the stopping split, and its cost in seconds."""
+
+    name: str
+    metrics: Mapping[str, float]
+    seconds: float
+
+
+@dataclass
+class History:
+    """What the events so far add up to.
+
+    Attributes:
+        trials: by id, in the order of their suggestion.
+        closed: why the search phase ended; None while it goes on.
+        extended: trials added to the budget after the start.
+        ensembles: what was ensembled, newest last.
+    """
+
+    trials: dict[str, TrialRecord] = field(default_factory=dict)
+    baselines: dict[str, BaselineRecord] = field(default_factory=dict)
+    closed: str | None = None
+    extended: int = 0
+    interrupted: bool = False
+    ensembles: list[Mapping[str, Any]] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, events: Iterable[Event]) -> History:
+        """The history that the events tell."""
+        history = cls()
+        for event in events:
+            history.apply(event)
+        return history
+
+    def apply(self, event: Event) -> None:
+        """Takes in the next event; kinds it does not know change nothing."""
+        change = _CHANGES.get(event["kind"])
+        if change is not None:
+            change(self, event)
+        if event.get("trial") in self.trials:
+            self.trials[event["trial"]].at = event["at"]
+
+    def in_state(self, *states: State) -> list[TrialRecord]:
+        """The trials in one of the states, in the order of their suggestion."""
+        return [record for record in self.trials.values() if record.state in states]
+
+
+def _suggested(history: History, event: Event) -> None:
+    config = TrialConfig(event["trial"], dict(event["values"]), event["seed"])
+    history.trials[config.trial] = TrialRecord(
+        config, event["source"], event["bracket"], finalist=event["source"] == "finalist"
+    )
+
+
+def _started(history: History, event: Event) -> None:
+    record = history.trials[event["trial"]]
+    record.state, record.attempt = "running", event["attempt"]
+
+
+def _reported(history: History, event: Event) -> None:
+    history.trials[event["trial"]].reports.append(Report.from_json(event))
+
+
+def _decided(history: History, event: Event) -> None:
+    record = history.trials[event["trial"]]
+    record.state, record.reason = event["state"], event["reason"]
+    record.resource = max(record.resource, event["resource"])
+
+
+def _promoted(history: History, event: Event) -> None:
+    record = history.trials[event["trial"]]
+    record.state, record.reason = "running", event["reason"]
+
+
+def _failed(history: History, event: Event) -> None:
+    record = history.trials[event["trial"]]
+    record.failures.append(Failure(event["class"], event["message"]))
+    record.state, record.reason = event["state"], event["reason"]
+    record.shrink = event["shrink"]
+    record.reports = [r for r in record.reports if r.resource <= record.resource]
+
+
+def _finalist(history: History, event: Event) -> None:
+    record = history.trials[event["trial"]]
+    record.finalist, record.state, record.reason = True, "running", event["reason"]
+
+
+def _baseline(history: History, event: Event) -> None:
+    metrics = {name: number_from_json(value) for name, value in event["metrics"].items()}
+    history.baselines[event["name"]] = BaselineRecord(event["name"], metrics, event["seconds"])
+
+
+def _extended(history: History, event: Event) -> None:
+    history.extended += event["trials"]
+    history.closed = None
+
+
+def _closed(history: History, event: Event) -> None:
+    history.closed = event["reason"]
+
+
+def _interrupted(history: History, event: Event) -> None:
+    history.interrupted = True
+
+
+def _opened(history: History, event: Event) -> None:
+    history.interrupted = False
+
+
+def _ensembled(history: History, event: Event) -> None:
+    history.ensembles.append(event)
+
+
+_CHANGES: Mapping[str, Callable[[History, Event], None]] = {
+    "opened": _opened,
+    "suggested": _suggested,
+    "started": _started,
+    "reported": _reported,
+    "decided": _decided,
+    "promoted": _promoted,
+    "failed": _failed,
+    "finalist": _finalist,
+    "baseline": _baseline,
+    "extended": _extended,
+    "interrupted": _interrupted,
+    "closed": _closed,
+    "ensembled": _ensembled,
+}

@@ -1,0 +1,161 @@
+"""The journal: what happened in a search, in order, durable, with one writer."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+from toprung.core.clock import Clock
+from toprung.core.errors import GiveUp
+from toprung.core.files import sync_folder
+
+Event = Mapping[str, Any]
+
+JOURNAL_NAME = "journal.jsonl"
+LOCK_NAME = "journal.lock"
+
+
+def read_events(path: Path) -> list[Event]:
+    """The events of a journal, oldest first; a torn last line is left out.
+
+    Raises:
+        GiveUp: a line before the last is not an event, or the numbering has a gap.
+    """
+    events: list[Event] = []
+    whole, _ = _whole_lines(path)
+    for number, line in enumerate(whole, 1):
+        try:
+            event = json.loads(line)
+            ordered = event["seq"] == len(events) + 1
+        except (ValueError, KeyError, TypeError):
+            ordered = False
+        if not ordered:
+            raise GiveUp(
+                f"{path}:{number}: not the event that belongs here. The file was changed or "
+                f"damaged; restore it from a copy, or cut it before line {number} to go on "
+                f"from there."
+            )
+        events.append(event)
+    return events
+
+
+def _whole_lines(path: Path) -> tuple[list[str], int]:
+    """Every line that was written whole, and their length in bytes."""
+    data = path.read_bytes() if path.exists() else b""
+    end = data.rfind(b"\n") + 1
+    return data[:end].decode("utf-8", errors="replace").splitlines(), end
+
+
+class Journal:
+    """An append-only file of events; each is on disk before ``append`` returns.
+
+    One driver at a time writes: the lock file is held with ``flock`` and names the holder. Each
+    opening has a higher epoch, which stands in every event it writes.
+
+    Attributes:
+        earlier: the events that stood in the file when it was opened.
+        epoch: of this opening, from 1.
+    """
+
+    def __init__(self, folder: Path, clock: Clock, *, durable: bool = True) -> None:
+        """Opens or begins the journal of a search's folder.
+
+        Args:
+            folder: of the search; it is made where absent.
+            clock: for stamps and for the seconds that the search has run.
+            durable: whether each append waits for the disk; off only for simulations.
+
+        Raises:
+            GiveUp: another driver holds the lock, or the journal is damaged.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        self.path = folder / JOURNAL_NAME
+        self._clock = clock
+        self._durable = durable
+        self._lock = _take_lock(folder / LOCK_NAME)
+        self.earlier: Sequence[Event] = read_events(self.path)
+        _, end = _whole_lines(self.path)
+        self._file = self.path.open("ab")
+        self._file.truncate(end)
+        last = self.earlier[-1] if self.earlier else {"seq": 0, "epoch": 0, "at": 0.0}
+        self._seq, self.epoch, self._base = last["seq"], last["epoch"] + 1, last["at"]
+        self._opened = clock.seconds()
+        _name_holder(self._lock, self.epoch)
+        if durable:
+            sync_folder(folder)
+
+    def elapsed(self) -> float:
+        """Seconds that the search has run, over all its openings."""
+        return float(self._base + self._clock.seconds() - self._opened)
+
+    def append(self, kind: str, **fields: Any) -> Event:
+        """Writes one event and returns it; it is durable when this returns.
+
+        Raises:
+            GiveUp: another driver has taken the lock file over.
+            OSError: the disk refuses; the journal then ends with its last whole event.
+        """
+        event = {
+            "seq": self._seq + 1,
+            "epoch": self.epoch,
+            "at": round(self.elapsed(), 3),
+            "time": self._clock.stamp(),
+            "kind": kind,
+            **fields,
+        }
+        line = json.dumps(event, ensure_ascii=False, allow_nan=False) + "\n"
+        start = self._file.tell()
+        try:
+            self._file.write(line.encode())
+            self._file.flush()
+            if self._durable:
+                os.fsync(self._file.fileno())
+        except OSError:
+            os.ftruncate(self._file.fileno(), start)
+            raise
+        self._seq += 1
+        return event
+
+    def close(self) -> None:
+        """Closes the file and gives the lock back."""
+        self._file.close()
+        self._lock.close()
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _take_lock(path: Path) -> IO[str]:
+    file = path.open("a+", encoding="utf-8")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.seek(0)
+        holder = file.read().strip() or "unknown"
+        file.close()
+        raise GiveUp(
+            f"{path.parent}: another driver is at work on this search ({holder}). "
+            f"Wait for it, or stop that process, then try again."
+        ) from None
+    return file
+
+
+def _name_holder(file: IO[str], epoch: int) -> None:
+    file.seek(0)
+    file.truncate()
+    file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "epoch": epoch}))
+    file.flush()
