@@ -24,6 +24,7 @@ class TrialRecord:
         reason: of the last decision.
         attempt: 1, and one more after each failure.
         shrink: micro-batches are divided by it; see ``Assignment``.
+        seconds: spent on the trial, as of its last report.
         at: seconds of search time of the trial's last event.
         finalist: whether it is trained to the last rung for the ensemble.
     """
@@ -38,13 +39,9 @@ class TrialRecord:
     resource: int = 0
     attempt: int = 1
     shrink: int = 1
+    seconds: float = 0.0
     at: float = 0.0
     finalist: bool = False
-
-    @property
-    def seconds(self) -> float:
-        """Seconds spent on the trial, as of its last report."""
-        return self.reports[-1].seconds if self.reports else 0.0
 
     def usable(self, metric: Metric) -> list[Report]:
         """The reports that carry the metric, up to the resource that counts."""
@@ -52,7 +49,8 @@ class TrialRecord:
 
     def best(self, metric: Metric) -> Report | None:
         """The report with the best metric; the earliest among equals."""
-        return max(self.usable(metric), key=lambda r: metric.score(r.metrics[metric.name]), default=None)
+        reports = self.usable(metric)
+        return max(reports, key=lambda r: metric.score(r.metrics[metric.name]), default=None)
 
 
 @dataclass(frozen=True)
@@ -112,11 +110,13 @@ def _suggested(history: History, event: Event) -> None:
 
 def _started(history: History, event: Event) -> None:
     record = history.trials[event["trial"]]
-    record.state, record.attempt = "running", event["attempt"]
+    record.state = "running"
 
 
 def _reported(history: History, event: Event) -> None:
-    history.trials[event["trial"]].reports.append(Report.from_json(event))
+    record = history.trials[event["trial"]]
+    record.reports.append(Report.from_json(event))
+    record.seconds = event["seconds"]
 
 
 def _decided(history: History, event: Event) -> None:
@@ -134,7 +134,7 @@ def _failed(history: History, event: Event) -> None:
     record = history.trials[event["trial"]]
     record.failures.append(Failure(event["class"], event["message"]))
     record.state, record.reason = event["state"], event["reason"]
-    record.shrink = event["shrink"]
+    record.attempt, record.shrink = event["attempt"], event["shrink"]
     record.reports = [r for r in record.reports if r.resource <= record.resource]
 
 

@@ -1,0 +1,369 @@
+"""Free slots into assignments, reports into decisions; every step is journaled first."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from toprung.core.errors import GiveUp
+from toprung.core.seeds import derive_seed
+from toprung.search.schedulers._base import Scheduler
+from toprung.search.searchers._base import Observation, Searcher
+from toprung.trial.config import Assignment, Resource, trial_id
+from toprung.trial.decision import Continue, Decision, Failure, Pause, State, Stop, Verdict
+from toprung.trial.history import History, TrialRecord
+from toprung.trial.journal import Event, Journal
+from toprung.trial.report import Metric, Report, examine
+
+SAME_FAILURES = 5
+"""After as many failures of one kind, and no usable report, no more trials are begun."""
+
+_RETRIES = {"infrastructure": 3, "out_of_memory": 3}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a search is after and when it ends.
+
+    Attributes:
+        metric: that trials are ranked by.
+        resource: with the points at which trials report.
+        trials: at most as many are suggested.
+        seconds: of search time, after which nothing new is begun; None for no limit.
+        seed: of the whole search.
+    """
+
+    metric: Metric
+    resource: Resource
+    trials: int
+    seconds: float | None = None
+    seed: int = 0
+
+
+class Driver:
+    """The one place where a search's course is decided, whatever runner trains the trials.
+
+    A runner asks ``assign`` whenever a slot is free, hands every report to ``report`` and obeys
+    the decision, and hands every failure to ``fail``. All state is a fold over the journal, so a
+    driver that is opened on an old journal goes on as if it had never been away.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        scheduler: Scheduler,
+        searcher: Searcher,
+        journal: Journal,
+        *,
+        watchers: Sequence[Callable[[Event], None]] = (),
+    ) -> None:
+        """Opens the search: replays the journal, then recovers what was cut off.
+
+        Args:
+            plan: of the search.
+            scheduler: prepared.
+            searcher: prepared.
+            journal: open; its earlier events are replayed.
+            watchers: called with each new event, after it is durable.
+
+        Raises:
+            GiveUp: the journal's decisions are not those that these rules take.
+        """
+        self.plan = plan
+        self.history = History()
+        self.active: set[str] = set()
+        self.interrupted = False
+        self._scheduler, self._searcher, self._journal = scheduler, searcher, journal
+        self._watchers = list(watchers)
+        self._queue: deque[str] = deque()
+        for event in journal.earlier:
+            self.history.apply(event)
+            self._replay(event)
+        self.write("opened")
+        self._recover()
+
+    def write(self, kind: str, **fields: object) -> Event:
+        """Journals an event, takes it into the history, and tells the watchers."""
+        event = self._journal.append(kind, **fields)
+        self.history.apply(event)
+        for watch in self._watchers:
+            watch(event)
+        return event
+
+    def elapsed(self) -> float:
+        """Seconds of search time so far, over all openings."""
+        return self._journal.elapsed()
+
+    def assign(self) -> Assignment | None:
+        """The next training for a free slot; None where there is nothing to do now."""
+        if self.interrupted:
+            return None
+        record = self._next()
+        if record is None:
+            return None
+        start = record.resource
+        self.write("started", trial=record.config.trial, attempt=record.attempt, **{"from": start})
+        self.active.add(record.config.trial)
+        return Assignment(record.config, start, record.attempt, record.shrink)
+
+    def report(self, report: Report) -> Decision:
+        """What becomes of the trial that sent this report."""
+        if report.trial not in self.active:
+            return Stop("a late report of a trial that does not run here")
+        record = self.history.trials[report.trial]
+        self.write("reported", **report.to_json())
+        return self._decide(record, report)
+
+    def fail(self, trial: str, failure: Failure) -> Verdict:
+        """What is done about a trial that could not go on."""
+        record = self.history.trials[trial]
+        verdict = self._judge(record, failure)
+        state: State = "running" if verdict.retry else "failed"
+        if failure.kind == "diverged":
+            state = "diverged"
+        shrink = record.shrink * 2 if failure.kind == "out_of_memory" else record.shrink
+        self.write(
+            "failed",
+            trial=trial,
+            **{"class": failure.kind},
+            message=failure.message,
+            state=state,
+            reason=verdict.reason,
+            attempt=record.attempt + verdict.retry,
+            shrink=shrink,
+        )
+        self.active.discard(trial)
+        self._after_failure(record)
+        if verdict.retry:
+            self._queue.append(trial)
+        return verdict
+
+    def interrupt(self) -> None:
+        """Begins nothing more; what runs is left to go on from its checkpoint later."""
+        if not self.interrupted:
+            self.interrupted = True
+            self.write("interrupted")
+
+    def extend(self, trials: int) -> None:
+        """Adds trials to the budget and opens a finished search again."""
+        self.write("extended", trials=trials)
+
+    def finish(self) -> None:
+        """Ends the search phase: paused trials are stopped, each with its reason."""
+        if self.interrupted or self.history.closed is not None:
+            return
+        for record in self.history.in_state("paused"):
+            verdict = Stop(self._scheduler.verdict(record.config.trial))
+            self._write_decision(record, record.resource, verdict, by="end")
+        self.write("closed", reason=self._why_over())
+
+    def train_fully(self, trials: Sequence[str], *, seeds: int = 1, anew: bool = False) -> list[str]:
+        """Orders trials to be trained to the last rung, whatever the scheduler thinks of them.
+
+        Args:
+            trials: ids of the best configurations.
+            seeds: trainings of each configuration, each with a seed of its own.
+            anew: train every one from the beginning, also the first seed.
+
+        Returns:
+            The ids that will stand at the last rung when the runner is through.
+        """
+        wanted: list[str] = []
+        for trial in trials:
+            record = self.history.trials[trial]
+            if not anew:
+                wanted.append(trial)
+                if record.state not in ("completed", "running"):
+                    self.write("finalist", trial=trial, reason="chosen for the ensemble")
+                    self._queue.append(trial)
+            for number in range(0 if anew else 1, seeds):
+                wanted.append(self._another_seed(record, number))
+        return wanted
+
+    def _another_seed(self, record: TrialRecord, number: int) -> str:
+        name = f"{record.config.trial}-s{number}"
+        if name not in self.history.trials:
+            seed = derive_seed(self.plan.seed, name)
+            values = dict(record.config.values)
+            self.write(
+                "suggested", trial=name, values=values, seed=seed, source="finalist", bracket=0
+            )
+            self._queue.append(name)
+        return name
+
+    def _next(self) -> TrialRecord | None:
+        while self._queue:
+            record = self.history.trials[self._queue.popleft()]
+            if record.state == "running":
+                return record
+        if self.history.closed is not None:
+            return None
+        return self._promoted() or self._suggested() or self._last_climb()
+
+    def _promoted(self) -> TrialRecord | None:
+        promotion = None if self._spent() else self._scheduler.promote()
+        if promotion is None:
+            return None
+        self.write("promoted", trial=promotion.trial, reason=promotion.reason, by="rule")
+        return self.history.trials[promotion.trial]
+
+    def _suggested(self) -> TrialRecord | None:
+        begun = [r for r in self.history.trials.values() if r.source != "finalist"]
+        number = len(begun) + 1
+        if number > self.plan.trials + self.history.extended or self._spent() or self._hopeless():
+            return None
+        suggestion = self._searcher.suggest(number)
+        if suggestion is None:
+            return None
+        name = trial_id(number)
+        self.write(
+            "suggested",
+            trial=name,
+            values=suggestion,
+            seed=derive_seed(self.plan.seed, name),
+            source=self._searcher.source(number),
+            bracket=self._scheduler.add(name),
+        )
+        return self.history.trials[name]
+
+    def _last_climb(self) -> TrialRecord | None:
+        if self.active:
+            return None
+        promotion = self._scheduler.finale()
+        if promotion is None:
+            return None
+        self.write("promoted", trial=promotion.trial, reason=promotion.reason, by="finale")
+        return self.history.trials[promotion.trial]
+
+    def _decide(self, record: TrialRecord, report: Report) -> Decision:
+        found = examine(report, self.plan.metric, record.resource)
+        if isinstance(found, Failure):
+            verdict = self.fail(record.config.trial, found)
+            return Stop(verdict.reason)
+        if record.finalist:
+            last = report.resource >= self.plan.resource.max
+            decision: Decision = Stop("fully trained for the ensemble", completed=True)
+            if not last:
+                decision = Continue("trained to the last rung for the ensemble")
+        else:
+            decision = self._scheduler.decide(record.config.trial, report.resource, found)
+        self._write_decision(record, report.resource, decision, by="rule")
+        if not isinstance(decision, Continue):
+            self.active.discard(record.config.trial)
+        return decision
+
+    def _write_decision(
+        self, record: TrialRecord, resource: int, decision: Decision, *, by: str
+    ) -> None:
+        self.write(
+            "decided",
+            trial=record.config.trial,
+            resource=resource,
+            decision=_word(decision),
+            state=_state(decision),
+            reason=decision.reason,
+            by=by,
+        )
+        self._observe(record)
+
+    def _observe(self, record: TrialRecord) -> None:
+        if record.source == "finalist":
+            return
+        metric = self.plan.metric
+        scores = {r.resource: metric.score(r.metrics[metric.name]) for r in record.usable(metric)}
+        config = record.config
+        self._searcher.observe(Observation(config.trial, config.values, scores, record.state))
+
+    def _judge(self, record: TrialRecord, failure: Failure) -> Verdict:
+        allowed = _RETRIES.get(failure.kind, 0)
+        before = sum(f.kind == failure.kind for f in record.failures)
+        if before < allowed:
+            how = "from its last checkpoint"
+            if failure.kind == "out_of_memory":
+                how += ", with half the micro-batch and twice the accumulation"
+            return Verdict(True, f"{failure.kind}: {failure.message}; tried again {how}")
+        tried = f" (after {before} retries)" if before else ""
+        return Verdict(False, f"{failure.kind}: {failure.message}{tried}")
+
+    def _after_failure(self, record: TrialRecord) -> None:
+        if record.state != "running":
+            self._scheduler.drop(record.config.trial)
+            self._observe(record)
+
+    def _spent(self) -> bool:
+        return self.plan.seconds is not None and self.elapsed() >= self.plan.seconds
+
+    def _hopeless(self) -> str | None:
+        """The kind of failure that every trial so far has ended with, if there are enough."""
+        records = list(self.history.trials.values())
+        kinds = [r.failures[-1].kind for r in records if r.failures and r.state != "running"]
+        usable = any(record.resource for record in records)
+        if usable or len(kinds) < SAME_FAILURES or len(set(kinds)) > 1:
+            return None
+        return kinds[0]
+
+    def _why_over(self) -> str:
+        if kind := self._hopeless():
+            failures = [f for r in self.history.trials.values() for f in r.failures]
+            return f"every trial failed alike ({kind}): {failures[-1].message}"
+        if self._spent():
+            return f"the time budget of {self.plan.seconds:.0f} s is spent"
+        return f"{len(self.history.trials)} trials were tried"
+
+    def _replay(self, event: Event) -> None:
+        """Brings scheduler and searcher to where they were when the event was written."""
+        kind, record = event["kind"], self.history.trials.get(event.get("trial", ""))
+        if record is None:
+            return
+        if kind == "suggested" and record.source != "finalist":
+            self._scheduler.add(record.config.trial)
+        elif kind == "decided":
+            self._replay_decision(event, record)
+            self._observe(record)
+        elif kind == "promoted":
+            rule = self._scheduler.promote if event["by"] == "rule" else self._scheduler.finale
+            promotion = rule()
+            self._same(event, promotion.trial if promotion else None, event["trial"])
+        elif kind == "failed":
+            self._after_failure(record)
+
+    def _replay_decision(self, event: Event, record: TrialRecord) -> None:
+        if event["by"] == "end" or record.finalist:
+            return
+        report = next(r for r in record.reports if r.resource == event["resource"])
+        score = self.plan.metric.score(report.metrics[self.plan.metric.name])
+        decision = self._scheduler.decide(record.config.trial, report.resource, score)
+        self._same(event, _word(decision), event["decision"])
+
+    def _same(self, event: Event, now: object, then: object) -> None:
+        if now != then:
+            raise GiveUp(
+                f"{self._journal.path}: event {event['seq']} says {event['kind']} {then!r}, but "
+                f"this spec's rules say {now!r}. The journal belongs to other settings or to "
+                f"another version of toprung; start a new search with --results."
+            )
+
+    def _recover(self) -> None:
+        """Decides what was reported but not decided, and queues what ran when all ended."""
+        cut_off = sorted(self.history.in_state("running"), key=lambda r: (r.at, r.config.trial))
+        for record in cut_off:
+            last = record.reports[-1] if record.reports else None
+            self.active.add(record.config.trial)
+            if last and last.resource > record.resource:
+                self._decide(record, last)
+            self.active.discard(record.config.trial)
+            if record.state == "running" and record.config.trial not in self._queue:
+                self._queue.append(record.config.trial)
+
+
+def _word(decision: Decision) -> str:
+    return type(decision).__name__.lower()
+
+
+def _state(decision: Decision) -> State:
+    if isinstance(decision, Continue):
+        return "running"
+    if isinstance(decision, Pause):
+        return "paused"
+    return "completed" if decision.completed else "stopped"
