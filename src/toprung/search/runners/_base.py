@@ -1,0 +1,89 @@
+"""The contract of a runner, and what a trial's exception means."""
+
+from __future__ import annotations
+
+import errno
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+
+from toprung.core.errors import RetryTrial, TrialDiverged
+from toprung.search.driver import Driver
+from toprung.trial.config import Assignment
+from toprung.trial.decision import Failure
+from toprung.trial.report import Report
+
+Train = Callable[[Assignment], Iterator[Report]]
+
+_OUT_OF_MEMORY = (
+    "out of memory",
+    "can't allocate memory",
+    "cannot allocate memory",
+    "not enough memory",
+    "cublas_status_alloc_failed",
+)
+_MACHINE_ERRORS = frozenset(
+    (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.ENFILE, errno.EMFILE)
+    + (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN)
+)
+
+
+class Runner(ABC):
+    """Trains what the driver assigns and takes every report to it.
+
+    Stopping a trial is closing its generator. Options are the constructor's keywords.
+    """
+
+    @abstractmethod
+    def run(self, driver: Driver, train: Train) -> None:
+        """Works until the driver assigns nothing more and nothing runs.
+
+        Raises:
+            Interrupted, KeyboardInterrupt: passed on as they come; the journal stays usable.
+        """
+
+
+def classify(error: BaseException) -> Failure:
+    """What an exception of a trial means, with one line for people.
+
+    The cause of an exception is looked at where the exception itself says nothing special.
+    Torch's errors are known by class name, so that torch need not be imported here.
+
+    >>> classify(MemoryError()).kind
+    'out_of_memory'
+    >>> classify(ConnectionResetError("peer")).kind
+    'infrastructure'
+    >>> classify(ValueError("bad rank"))
+    Failure(kind='user_error', message='ValueError: bad rank')
+    """
+    seen: list[BaseException] = []
+    link: BaseException | None = error
+    while link is not None and link not in seen:
+        seen.append(link)
+        special = _special(link)
+        if special is not None:
+            return special
+        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
+    return Failure("user_error", _line(error))
+
+
+def _special(error: BaseException) -> Failure | None:
+    text = str(error).lower()
+    names = {kind.__name__ for kind in type(error).__mro__}
+    if isinstance(error, TrialDiverged):
+        return Failure("diverged", str(error) or "diverged")
+    if isinstance(error, RetryTrial):
+        return Failure("infrastructure", str(error) or "the trial asks to be tried again")
+    number = error.errno if isinstance(error, OSError) else None
+    if isinstance(error, MemoryError) or "OutOfMemoryError" in names or number == errno.ENOMEM:
+        return Failure("out_of_memory", _line(error))
+    if isinstance(error, RuntimeError) and any(words in text for words in _OUT_OF_MEMORY):
+        return Failure("out_of_memory", _line(error))
+    if isinstance(error, ConnectionError | TimeoutError) or number in _MACHINE_ERRORS:
+        return Failure("infrastructure", _line(error))
+    return None
+
+
+def _line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    name = type(error).__name__
+    return f"{name}: {lines[0]}"[:500] if lines else name
