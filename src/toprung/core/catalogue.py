@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 from importlib.resources import files
 from pathlib import Path
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 _SUFFIXES = (".yaml", ".yml")
+
 
 def find_catalogue_file(kind: str, name: str) -> Path | None:
     """The file of a catalogue entry, or None where there is none.
@@ -23,12 +25,13 @@ def find_catalogue_file(kind: str, name: str) -> Path | None:
     True
     """
     if name.endswith(_SUFFIXES) or "/" in name:
-        path = Path(name).expanduser()
-        return path if path.suffix in _SUFFIXES and path.is_file() else None
+        path = os.path.expanduser(name)  # unlike Path's, these two never raise on odd names
+        return Path(path) if path.endswith(_SUFFIXES) and os.path.isfile(path) else None
     if not _NAME.match(name):
         return None
     found = (folder / f"{name}.yaml" for folder in _folders(kind))
     return next((path for path in found if path.is_file()), None)
+
 
 def catalogue_names(kind: str) -> list[str]:
     """Every entry's name in the checkout and the package, sorted."""
