@@ -1,0 +1,98 @@
+"""The rows of a search as values: texts, label numbers, and a hash over all of them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Labels = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Rows that are used together.
+
+    Attributes:
+        name: ``train``, ``stopping``, ``selection``, ``test`` or ``extra``.
+        texts: N texts.
+        labels: (N,) whole numbers, indices into the data set's label names.
+    """
+
+    name: str
+    texts: tuple[str, ...]
+    labels: Labels
+
+    def __post_init__(self) -> None:
+        if self.labels.shape != (len(self.texts),):
+            raise ValueError(f"{len(self.texts)} texts, but labels of shape {self.labels.shape}")
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Everything that a search learns from and is judged by.
+
+    Attributes:
+        label_names: the classes in training, in numerical order where all are whole numbers,
+            else in alphabetical order.
+        splits: ``train``; ``stopping`` for early stopping and the search; ``selection`` for
+            ensemble weights and temperature; ``test``; and ``extra``, the rows of train that
+            ``train_rows`` left out, possibly none.
+        sha256: over the label names, and over texts and labels of every split.
+        notes: counted warnings in words.
+    """
+
+    label_names: tuple[str, ...]
+    splits: Mapping[str, Split]
+    sha256: str
+    notes: tuple[str, ...] = ()
+
+    def without(self, *names: str) -> Dataset:
+        """The same data lacking some splits; the hash stays that of the whole.
+
+        Raises:
+            KeyError: no split of that name.
+        """
+        for name in names:
+            if name not in self.splits:
+                raise KeyError(f"no split '{name}'. Known: {', '.join(self.splits)}.")
+        kept = {name: split for name, split in self.splits.items() if name not in names}
+        return Dataset(self.label_names, kept, self.sha256, self.notes)
+
+    @property
+    def classes(self) -> int:
+        """How many classes there are."""
+        return len(self.label_names)
+
+
+def hash_rows(label_names: Sequence[str], splits: Mapping[str, Split]) -> str:
+    """SHA-256 over label names and every split's rows; equal for equal data, in order.
+
+    >>> one = Split("train", ("ab", "c"), np.array([0, 1]))
+    >>> other = Split("train", ("a", "bc"), np.array([0, 1]))
+    >>> hash_rows(["x", "y"], {"train": one}) == hash_rows(["x", "y"], {"train": other})
+    False
+    """
+    digest = hashlib.sha256()
+
+    def add(text: str) -> None:
+        data = text.encode("utf-8")
+        digest.update(len(data).to_bytes(8, "little"))
+        digest.update(data)
+
+    digest.update(len(label_names).to_bytes(8, "little"))
+    for name in label_names:
+        add(name)
+    for name, split in splits.items():
+        add(name)
+        digest.update(len(split).to_bytes(8, "little"))
+        for text in split.texts:
+            add(text)
+        digest.update(np.ascontiguousarray(split.labels, dtype="<i8").tobytes())
+    return digest.hexdigest()
