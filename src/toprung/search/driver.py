@@ -4,41 +4,18 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from toprung.core.errors import GiveUp
 from toprung.core.seeds import derive_seed
+from toprung.search.failures import common_failure, judge
+from toprung.search.plan import Plan
 from toprung.search.schedulers._base import Scheduler
 from toprung.search.searchers._base import Observation, Searcher
-from toprung.trial.config import Assignment, Resource, trial_id
+from toprung.trial.config import Assignment, trial_id
 from toprung.trial.decision import Continue, Decision, Failure, Pause, State, Stop, Verdict
 from toprung.trial.history import History, TrialRecord
 from toprung.trial.journal import Event, Journal
-from toprung.trial.report import Metric, Report, examine
-
-SAME_FAILURES = 5
-"""After as many failures of one kind, and no usable report, no more trials are begun."""
-
-_RETRIES = {"infrastructure": 3, "out_of_memory": 3}
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a search is after and when it ends.
-
-    Attributes:
-        metric: that trials are ranked by.
-        resource: with the points at which trials report.
-        trials: at most as many are suggested.
-        seconds: of search time, after which nothing new is begun; None for no limit.
-        seed: of the whole search.
-    """
-
-    metric: Metric
-    resource: Resource
-    trials: int
-    seconds: float | None = None
-    seed: int = 0
+from toprung.trial.report import Report, examine
 
 
 class Driver:
@@ -118,7 +95,7 @@ class Driver:
     def fail(self, trial: str, failure: Failure) -> Verdict:
         """What is done about a trial that could not go on."""
         record = self.history.trials[trial]
-        verdict = self._judge(record, failure)
+        verdict = judge(failure, record.failures)
         state: State = "running" if verdict.retry else "failed"
         if failure.kind == "diverged":
             state = "diverged"
@@ -139,6 +116,10 @@ class Driver:
             self._queue.append(trial)
         return verdict
 
+    def leave(self, trial: str) -> None:
+        """Takes note that a trial left its slot without a report, to go on another time."""
+        self.active.discard(trial)
+
     def interrupt(self) -> None:
         """Begins nothing more; what runs is left to go on from its checkpoint later."""
         if not self.interrupted:
@@ -158,7 +139,9 @@ class Driver:
             self._write_decision(record, record.resource, verdict, by="end")
         self.write("closed", reason=self._why_over())
 
-    def train_fully(self, trials: Sequence[str], *, seeds: int = 1, anew: bool = False) -> list[str]:
+    def train_fully(
+        self, trials: Sequence[str], *, seeds: int = 1, anew: bool = False
+    ) -> list[str]:
         """Orders trials to be trained to the last rung, whatever the scheduler thinks of them.
 
         Args:
@@ -211,7 +194,9 @@ class Driver:
     def _suggested(self) -> TrialRecord | None:
         begun = [r for r in self.history.trials.values() if r.source != "finalist"]
         number = len(begun) + 1
-        if number > self.plan.trials + self.history.extended or self._spent() or self._hopeless():
+        if number > self.plan.trials + self.history.extended or self._spent():
+            return None
+        if common_failure(begun):
             return None
         suggestion = self._searcher.suggest(number)
         if suggestion is None:
@@ -275,17 +260,6 @@ class Driver:
         config = record.config
         self._searcher.observe(Observation(config.trial, config.values, scores, record.state))
 
-    def _judge(self, record: TrialRecord, failure: Failure) -> Verdict:
-        allowed = _RETRIES.get(failure.kind, 0)
-        before = sum(f.kind == failure.kind for f in record.failures)
-        if before < allowed:
-            how = "from its last checkpoint"
-            if failure.kind == "out_of_memory":
-                how += ", with half the micro-batch and twice the accumulation"
-            return Verdict(True, f"{failure.kind}: {failure.message}; tried again {how}")
-        tried = f" (after {before} retries)" if before else ""
-        return Verdict(False, f"{failure.kind}: {failure.message}{tried}")
-
     def _after_failure(self, record: TrialRecord) -> None:
         if record.state != "running":
             self._scheduler.drop(record.config.trial)
@@ -294,22 +268,13 @@ class Driver:
     def _spent(self) -> bool:
         return self.plan.seconds is not None and self.elapsed() >= self.plan.seconds
 
-    def _hopeless(self) -> str | None:
-        """The kind of failure that every trial so far has ended with, if there are enough."""
-        records = list(self.history.trials.values())
-        kinds = [r.failures[-1].kind for r in records if r.failures and r.state != "running"]
-        usable = any(record.resource for record in records)
-        if usable or len(kinds) < SAME_FAILURES or len(set(kinds)) > 1:
-            return None
-        return kinds[0]
-
     def _why_over(self) -> str:
-        if kind := self._hopeless():
-            failures = [f for r in self.history.trials.values() for f in r.failures]
-            return f"every trial failed alike ({kind}): {failures[-1].message}"
+        records = list(self.history.trials.values())
+        if alike := common_failure(records):
+            return f"every trial failed alike ({alike.kind}): {alike.message}"
         if self._spent():
             return f"the time budget of {self.plan.seconds:.0f} s is spent"
-        return f"{len(self.history.trials)} trials were tried"
+        return f"{len(records)} trials were tried"
 
     def _replay(self, event: Event) -> None:
         """Brings scheduler and searcher to where they were when the event was written."""

@@ -83,8 +83,10 @@ class Journal:
         _, end = _whole_lines(self.path)
         self._file = self.path.open("ab")
         self._file.truncate(end)
-        last = self.earlier[-1] if self.earlier else {"seq": 0, "epoch": 0, "at": 0.0}
-        self._seq, self.epoch, self._base = last["seq"], last["epoch"] + 1, last["at"]
+        last: Event = self.earlier[-1] if self.earlier else {"seq": 0, "epoch": 0, "at": 0.0}
+        self._seq: int = last["seq"]
+        self.epoch: int = last["epoch"] + 1
+        self._base: float = last["at"]
         self._opened = clock.seconds()
         _name_holder(self._lock, self.epoch)
         if durable:
@@ -98,7 +100,6 @@ class Journal:
         """Writes one event and returns it; it is durable when this returns.
 
         Raises:
-            GiveUp: another driver has taken the lock file over.
             OSError: the disk refuses; the journal then ends with its last whole event.
         """
         event = {

@@ -71,7 +71,7 @@ class Int:
         """Every value where few, else evenly spaced ones."""
         span = range(self.low, self.high + 1, 1 if self.log else self.step)
         if len(span) <= points:
-            return list(span)
+            return [*span]
         spaced = Float(self.low, self.high, self.log).grid(points)
         return sorted({round(float(v)) for v in spaced if v is not None})
 

@@ -54,6 +54,10 @@ class Searcher(ABC):
             return dict(self.first[number - 1])
         return self.propose(number)
 
+    def source(self, number: int) -> str:
+        """Who the ``number``-th configuration comes from: ``first`` or the searcher's name."""
+        return "first" if number <= len(self.first) else type(self).__module__.rpartition(".")[2]
+
     def observe(self, observation: Observation) -> None:
         """Takes the latest state of a trial; it replaces what was known of that trial."""
         self.observations[observation.trial] = observation

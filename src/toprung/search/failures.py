@@ -1,0 +1,40 @@
+"""What is done about a trial that failed, and when failing is all that trials do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from toprung.trial.decision import Failure, Verdict
+from toprung.trial.history import TrialRecord
+
+SAME_FAILURES = 5
+"""After as many failures of one kind, and no usable report, no more trials are begun."""
+
+_RETRIES = {"infrastructure": 3, "out_of_memory": 3}
+
+
+def judge(failure: Failure, earlier: Sequence[Failure]) -> Verdict:
+    """Whether a trial is tried again: the machine's faults are, the configuration's are not.
+
+    >>> judge(Failure("diverged", "loss is nan"), [])
+    Verdict(retry=False, reason='diverged: loss is nan')
+    >>> judge(Failure("infrastructure", "the worker died"), []).retry
+    True
+    """
+    before = sum(other.kind == failure.kind for other in earlier)
+    if before < _RETRIES.get(failure.kind, 0):
+        how = "from its last checkpoint"
+        if failure.kind == "out_of_memory":
+            how += ", with half the micro-batch and twice the accumulation"
+        return Verdict(True, f"{failure.kind}: {failure.message}; tried again {how}")
+    tried = f" (after {before} retries)" if before else ""
+    return Verdict(False, f"{failure.kind}: {failure.message}{tried}")
+
+
+def common_failure(records: Sequence[TrialRecord]) -> Failure | None:
+    """The failure that every trial so far has ended with, if there are enough of them."""
+    ends = [r.failures[-1] for r in records if r.failures and r.state != "running"]
+    usable = any(record.resource for record in records)
+    if usable or len(ends) < SAME_FAILURES or len({failure.kind for failure in ends}) > 1:
+        return None
+    return ends[-1]

@@ -1,0 +1,27 @@
+"""What a search is after and when it ends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from toprung.trial.config import Resource
+from toprung.trial.report import Metric
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The frame that scheduler and searcher work in.
+
+    Attributes:
+        metric: that trials are ranked by.
+        resource: with the points at which trials report.
+        trials: at most as many are suggested.
+        seconds: of search time, after which nothing new is begun; None for no limit.
+        seed: of the whole search.
+    """
+
+    metric: Metric
+    resource: Resource
+    trials: int
+    seconds: float | None = None
+    seed: int = 0
