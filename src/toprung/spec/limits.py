@@ -1,0 +1,82 @@
+"""The numbers that make sense for an option, by the option's name."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Limit:
+    """An interval of numbers; an end is left out of it where it is ``above`` or ``below``.
+
+    >>> Limit(0, 1, below=True).describe()
+    'at least 0 and below 1'
+    >>> Limit(0, 1, below=True).allows(1.0), Limit(1).allows(5)
+    (False, True)
+    """
+
+    low: float = -math.inf
+    high: float = math.inf
+    above: bool = False
+    below: bool = False
+
+    def allows(self, value: float) -> bool:
+        """Whether the number lies in the interval."""
+        over = value > self.low if self.above else value >= self.low
+        under = value < self.high if self.below else value <= self.high
+        return over and under
+
+    def describe(self) -> str:
+        """The interval in words; empty where every number is allowed."""
+        low = f"{'above' if self.above else 'at least'} {self.low:.12g}"
+        high = f"{'below' if self.below else 'at most'} {self.high:.12g}"
+        parts = [low] if self.low > -math.inf else []
+        parts += [high] if self.high < math.inf else []
+        return " and ".join(parts)
+
+
+ANY = Limit()
+_SHARE = Limit(0, 1, below=True)
+_INSIDE = Limit(0, 1, above=True, below=True)
+_ABOVE_0 = Limit(0, above=True)
+LIMITS = {
+    "accumulation": Limit(1, 1024),
+    "alpha": _ABOVE_0,
+    "batch_size": Limit(1, 65_536),
+    "brackets": Limit(1, 16),
+    "candidates": Limit(1),
+    "cpus": Limit(1),
+    "cycles": Limit(1),
+    "dropout": _SHARE,
+    "factor": _INSIDE,
+    "gamma": Limit(0),
+    "gpus": Limit(0),
+    "hidden": Limit(1, 65_536),
+    "layer_decay": Limit(0, 1, above=True),
+    "learning_rate": Limit(0, 10, above=True),
+    "max": Limit(1, 10**12),
+    "max_grad_norm": _ABOVE_0,
+    "max_length": Limit(8, 1 << 20),
+    "members": Limit(1, 1000),
+    "min": Limit(1, 10**12),
+    "minutes": _ABOVE_0,
+    "patience": Limit(1),
+    "rank": Limit(1, 4096),
+    "reduction_factor": Limit(2, 64),
+    "rows": Limit(1),
+    "seed": Limit(0, (1 << 32) - 1),
+    "seeds": Limit(1, 100),
+    "smoothing": _SHARE,
+    "test_share": _INSIDE,
+    "train_rows": Limit(1),
+    "trials": Limit(1, 100_000),
+    "validation_share": _INSIDE,
+    "warmup": _SHARE,
+    "weight_decay": Limit(0, 10),
+}
+
+
+def limit(name: str) -> Limit:
+    """The limit of the option of that name; one without a limit takes every number."""
+    return LIMITS.get(name, ANY)
