@@ -6,6 +6,7 @@ import errno
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 
+from toprung.core.clock import Clock, SystemClock
 from toprung.core.errors import RetryTrial, TrialDiverged
 from toprung.search.driver import Driver
 from toprung.trial.config import Assignment
@@ -21,17 +22,21 @@ _OUT_OF_MEMORY = (
     "not enough memory",
     "cublas_status_alloc_failed",
 )
-_MACHINE_ERRORS = frozenset(
-    (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.ENFILE, errno.EMFILE)
-    + (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN)
-)
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE)
+_SYSTEM_ERRORS = (errno.ENFILE, errno.EMFILE, errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTUNREACH)
+_MACHINE_ERRORS = frozenset((*_DISK_ERRORS, *_SYSTEM_ERRORS))
 
 
 class Runner(ABC):
     """Trains what the driver assigns and takes every report to it.
 
     Stopping a trial is closing its generator. Options are the constructor's keywords.
+
+    Attributes:
+        clock: what the journal of a search under this runner must tell time by.
     """
+
+    clock: Clock = SystemClock()
 
     @abstractmethod
     def run(self, driver: Driver, train: Train) -> None:
