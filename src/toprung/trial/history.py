@@ -26,6 +26,8 @@ class TrialRecord:
         shrink: micro-batches are divided by it; see ``Assignment``.
         seconds: spent on the trial, as of its last report.
         at: seconds of search time of the trial's last event.
+        began: search time at which the training to the next report began; a later opening of
+            the search that starts the trial again does not change it. None while it waits.
         finalist: whether it is trained to the last rung for the ensemble.
     """
 
@@ -41,6 +43,7 @@ class TrialRecord:
     shrink: int = 1
     seconds: float = 0.0
     at: float = 0.0
+    began: float | None = None
     finalist: bool = False
 
     def usable(self, metric: Metric) -> list[Report]:
@@ -111,6 +114,8 @@ def _suggested(history: History, event: Event) -> None:
 def _started(history: History, event: Event) -> None:
     record = history.trials[event["trial"]]
     record.state = "running"
+    if record.began is None:
+        record.began = event["at"]
 
 
 def _reported(history: History, event: Event) -> None:
@@ -123,24 +128,26 @@ def _decided(history: History, event: Event) -> None:
     record = history.trials[event["trial"]]
     record.state, record.reason = event["state"], event["reason"]
     record.resource = max(record.resource, event["resource"])
+    record.began = event["at"] if record.state == "running" else None
 
 
 def _promoted(history: History, event: Event) -> None:
     record = history.trials[event["trial"]]
-    record.state, record.reason = "running", event["reason"]
+    record.state, record.reason, record.began = "running", event["reason"], None
 
 
 def _failed(history: History, event: Event) -> None:
     record = history.trials[event["trial"]]
     record.failures.append(Failure(event["class"], event["message"]))
     record.state, record.reason = event["state"], event["reason"]
-    record.attempt, record.shrink = event["attempt"], event["shrink"]
+    record.attempt, record.shrink, record.began = event["attempt"], event["shrink"], None
     record.reports = [r for r in record.reports if r.resource <= record.resource]
 
 
 def _finalist(history: History, event: Event) -> None:
     record = history.trials[event["trial"]]
     record.finalist, record.state, record.reason = True, "running", event["reason"]
+    record.began = None
 
 
 def _baseline(history: History, event: Event) -> None:

@@ -71,9 +71,10 @@ class Int:
         """Every value where few, else evenly spaced ones."""
         span = range(self.low, self.high + 1, 1 if self.log else self.step)
         if len(span) <= points:
-            return [*span]
+            values: list[Scalar] = [*span]
+            return values
         spaced = Float(self.low, self.high, self.log).grid(points)
-        return sorted({round(float(v)) for v in spaced if v is not None})
+        return [*sorted({round(float(v)) for v in spaced if v is not None})]
 
     def describe(self) -> str:
         """The domain in words."""

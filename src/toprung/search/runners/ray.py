@@ -63,6 +63,8 @@ class Ray(Runner):
             Interrupted: the driver was interrupted.
         """
         os.environ.update(_QUIET)
+        # Tune prints each worker's death as a traceback; the driver tells it in one line.
+        logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
         self._connect()
         bridge = _Bridge(driver, self._slots())
         os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(bridge.slots)
@@ -151,16 +153,16 @@ class Resident(tune.Trainable):
         """Trains to the next report; a failure is a result too, so that the worker lives on."""
         try:
             assert self._reports is not None
-            return {"report": next(self._reports).to_json()}
+            return _result(report=next(self._reports).to_json())
         except Interrupted:
-            return {"interrupted": True}
+            return _result(interrupted=True)
         except StopIteration:
             failure = Failure("metric_missing", "the trial ended before its last rung")
         # A trial is user code: whatever it raises becomes a class and a line, not a crash.
         except Exception as error:
             failure = classify(error)
         self._close()
-        return {"failure": {"kind": failure.kind, "message": failure.message}}
+        return _result(failure={"kind": failure.kind, "message": failure.message})
 
     def cleanup(self) -> None:
         """Closes the trial that this process was at."""
@@ -180,6 +182,11 @@ class Resident(tune.Trainable):
             close()
 
 
+def _result(**said: Any) -> dict[str, Any]:
+    """A Tune result with our words in one JSON text: Tune would flatten nested ones."""
+    return {"said": json.dumps(said)}
+
+
 class _Bridge:
     """What the two adapters share: the driver, and which Tune trial works for which of ours."""
 
@@ -187,6 +194,10 @@ class _Bridge:
         self.driver = driver
         self.slots = slots
         self.ours: dict[str, str] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Tune pickles its searcher and scheduler, and the journal is our state."""
+        return {}
 
 
 class _Assignments(Searcher):
@@ -234,11 +245,12 @@ class _Decisions(schedulers.FIFOScheduler):
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         driver, ours = self._bridge.driver, self._bridge.ours[trial.trial_id]
-        if "report" in result:
-            decision = driver.report(Report.from_json(result["report"]))
+        said = json.loads(result["said"])
+        if "report" in said:
+            decision = driver.report(Report.from_json(said["report"]))
             return str(self.CONTINUE if isinstance(decision, Continue) else self.STOP)
-        if "failure" in result:
-            driver.fail(ours, Failure(**result["failure"]))
+        if "failure" in said:
+            driver.fail(ours, Failure(**said["failure"]))
         else:
             driver.leave(ours)
         return str(self.STOP)
