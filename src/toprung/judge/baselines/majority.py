@@ -1,0 +1,33 @@
+"""Answers with the class that is most frequent in training, whatever the text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toprung.judge.baselines._base import Baseline
+
+
+@dataclass
+class Majority(Baseline):
+    """The shares of the classes in training, each counted once more than it occurs.
+
+    >>> majority = Majority()
+    >>> majority.fit(["a", "b", "c"], np.array([1, 1, 0]), classes=3, seed=0)
+    >>> np.exp(majority.logits(["new"])).round(3).tolist()
+    [[0.333, 0.5, 0.167]]
+    """
+
+    _shares: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0), init=False)
+
+    def fit(
+        self, texts: Sequence[str], labels: NDArray[np.integer], classes: int, seed: int
+    ) -> None:
+        counts = np.bincount(labels, minlength=classes) + 1.0
+        self._shares = counts / counts.sum()
+
+    def logits(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        return np.tile(np.log(self._shares), (len(texts), 1))

@@ -1,0 +1,90 @@
+"""TF-IDF of words and word pairs under a logistic regression."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+
+from toprung.core.seeds import derive_seed
+from toprung.judge.baselines._base import SMALLEST, Baseline
+from toprung.judge.counts import FROM_COUNTS, count_classes
+
+_GRID = (1.0, 4.0, 16.0)
+_WORD = r"(?u)\b\w+\b"
+
+
+@dataclass
+class TfidfLogreg(Baseline):
+    """1- and 2-grams, sublinear term frequency, L2-regularised multinomial regression.
+
+    Attributes:
+        c: inverse strength of the regularisation. None chooses among 1, 4 and 16 by macro-F1 on
+            a fifth of the training rows that are held out, seeded, of at most ``tuning_rows``;
+            then all rows are fitted. No other split is looked at.
+        tuning_rows: training rows that the choice of ``c`` looks at.
+    """
+
+    c: float | None = None
+    tuning_rows: int = 4000
+    chosen_c: float = field(default=0.0, init=False)
+    _classes: int = field(default=0, init=False)
+    _vectors: Any = field(default=None, init=False, repr=False)
+    _model: Any = field(default=None, init=False, repr=False)
+    _known: NDArray[np.int64] = field(
+        default_factory=lambda: np.zeros(0, np.int64), init=False, repr=False
+    )
+
+    def fit(
+        self, texts: Sequence[str], labels: NDArray[np.integer], classes: int, seed: int
+    ) -> None:
+        self._classes, self._known = classes, np.unique(labels)
+        self._vectors = _vectorizer(texts)
+        features = self._vectors.transform(texts)
+        self.chosen_c = self.c if self.c is not None else self._choose(features, labels, seed)
+        self._model = _regression(self.chosen_c)
+        if len(self._known) > 1:
+            self._model.fit(features, labels)
+
+    def logits(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        shares = np.full((len(texts), self._classes), SMALLEST)
+        if len(self._known) > 1:
+            found = self._model.predict_proba(self._vectors.transform(texts))
+            shares[:, self._known] = np.maximum(found, SMALLEST)
+        else:
+            shares[:, self._known] = 1.0
+        return np.asarray(np.log(shares))
+
+    def _choose(self, features: Any, labels: NDArray[np.integer], seed: int) -> float:
+        chance = np.random.default_rng(derive_seed(seed, "tfidf_logreg"))
+        rows = chance.permutation(len(labels))[: self.tuning_rows]
+        held_out, kept = np.split(rows, [len(rows) // 5])
+        if not len(held_out) or len(np.unique(labels[kept])) < 2:
+            return _GRID[1]
+        scores = {}
+        for c in _GRID:
+            model = _regression(c).fit(features[kept], labels[kept])
+            predicted = np.asarray(model.predict(features[held_out]), np.int64)
+            counts = count_classes(labels[held_out], predicted, self._classes)
+            scores[c] = float(FROM_COUNTS["macro_f1"](counts))
+        return max(scores, key=lambda c: (scores[c], -c))
+
+
+def _regression(c: float) -> Any:
+    return LogisticRegression(C=c, max_iter=300, tol=1e-3)
+
+
+def _vectorizer(texts: Sequence[str]) -> Any:
+    """Learns the vocabulary; texts without any word give one that knows a placeholder only."""
+    vectors = TfidfVectorizer(
+        ngram_range=(1, 2), sublinear_tf=True, token_pattern=_WORD, dtype=np.float64
+    )
+    try:
+        return vectors.fit(texts)
+    except ValueError:  # scikit-learn's word for an empty vocabulary
+        return vectors.fit(["word"])

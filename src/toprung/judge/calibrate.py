@@ -1,0 +1,110 @@
+"""Temperature: how much to sharpen or soften the blended prediction, and what that changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.frozen import FrozenEstimator
+
+from toprung.data.metrics import softmax
+
+Floats = NDArray[np.floating]
+Labels = NDArray[np.integer]
+
+_SMALLEST = 1e-12
+_LOWEST, _HIGHEST = 0.05, 20.0
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A temperature, and the expected calibration error before and after it.
+
+    Both errors are those of the rows that the temperature was fitted on.
+    """
+
+    temperature: float
+    ece_before: float
+    ece_after: float
+
+
+class _Scores(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Scores that are given: its rows are already the log-probabilities."""
+
+    def __init__(self, classes: int = 2) -> None:
+        self.classes = classes
+
+    def fit(self, scores: Floats, labels: Labels) -> _Scores:
+        """Learns nothing but the number of classes."""
+        self.classes_ = np.arange(self.classes)
+        return self
+
+    def decision_function(self, scores: Floats) -> Floats:
+        """(N, C) as given; (N,) half the margin of two classes."""
+        return scores if self.classes > 2 else (scores[:, 1] - scores[:, 0]) / 2
+
+
+def calibrate(probabilities: Floats, labels: Labels) -> Calibration:
+    """Fits the temperature that gives the lowest log-loss, with scikit-learn.
+
+    The temperature is kept within 0.05 and 20, so that a handful of rows that are all right, or
+    all wrong, do not make certainty absolute or void.
+
+    Args:
+        probabilities: (N, C) of the blend on the selection split.
+        labels: (N,) of that split; not every class needs to occur.
+    """
+    scores = _logarithm(probabilities)
+    classes = scores.shape[1]
+    rows = np.arange(len(labels))
+    calibrated = CalibratedClassifierCV(
+        FrozenEstimator(_Scores(classes).fit(scores, labels)),
+        method="temperature",
+        cv=[(rows, rows)],
+        ensemble=True,
+    )
+    temperature = 1.0
+    if len(np.unique(labels)) > 1:
+        calibrated.fit(scores, labels)
+        beta = float(calibrated.calibrated_classifiers_[0].calibrators[0].beta_)
+        temperature = float(np.clip(1 / beta, _LOWEST, _HIGHEST))
+    return Calibration(
+        temperature,
+        expected_calibration_error(probabilities, labels),
+        expected_calibration_error(apply_temperature(probabilities, temperature), labels),
+    )
+
+
+def apply_temperature(probabilities: Floats, temperature: float) -> Floats:
+    """(N, C) softmax of the logarithm of the probabilities over the temperature.
+
+    >>> apply_temperature(np.array([[0.8, 0.2]]), 1.0).round(6).tolist()
+    [[0.8, 0.2]]
+    >>> bool(apply_temperature(np.array([[0.8, 0.2]]), 2.0)[0, 0] < 0.8)
+    True
+    """
+    return softmax(_logarithm(probabilities) / temperature)
+
+
+def expected_calibration_error(probabilities: Floats, labels: Labels, bins: int = 15) -> float:
+    """The mean gap between confidence and accuracy over bins of equal width, weighted by rows.
+
+    Source: Guo et al. 2017, "On Calibration of Modern Neural Networks".
+
+    >>> expected_calibration_error(np.array([[0.75, 0.25]] * 4), np.array([0, 0, 0, 1]))
+    0.0
+    """
+    if not len(labels):
+        return 0.0
+    confidence = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == labels
+    places = np.minimum((confidence * bins).astype(np.int64), bins - 1)
+    gaps = np.bincount(places, weights=confidence - right, minlength=bins)
+    return float(np.abs(gaps).sum() / len(labels))
+
+
+def _logarithm(probabilities: Floats) -> Floats:
+    return np.log(np.maximum(probabilities.astype(np.float64), _SMALLEST))

@@ -1,0 +1,167 @@
+"""The leaderboard: every trial and baseline of a search, ranked, with cost and reason."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from toprung.core.files import write_csv
+from toprung.trial.decision import State
+from toprung.trial.history import History, TrialRecord
+from toprung.trial.report import Metric
+from toprung.trial.space import Scalar, Values
+
+COLUMNS = ("rank", "trial", "score", "resource", "seconds", "state", "reason")
+_UNSOUND: tuple[State, ...] = ("diverged", "failed")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the leaderboard.
+
+    Attributes:
+        trial: id, or the name of a baseline.
+        score: the metric's value in the user's direction, at the best report; None without one.
+        resource: reached; None for a baseline.
+        seconds: spent on it.
+        reason: why it stands where it does: of the last decision, or of the failure.
+        values: its configuration, flat; empty for a baseline.
+    """
+
+    rank: int
+    trial: str
+    score: float | None
+    resource: int | None
+    seconds: float
+    state: State
+    reason: str
+    values: Values = field(default_factory=dict)
+
+
+def rank_trials(history: History, metric: Metric) -> list[Row]:
+    """All trials and baselines, best first.
+
+    Sound trials and baselines come first, by score; then failed and diverged trials that had
+    reported before; last those without a score. Equal scores: the smaller resource, then the name.
+    """
+    rows = [_of_trial(record, metric) for record in history.trials.values()]
+    rows += [
+        Row(0, one.name, one.metrics.get(metric.name), None, one.seconds, "baseline", "trial zero")
+        for one in history.baselines.values()
+    ]
+
+    def order(row: Row) -> tuple[int, float, int, str]:
+        if row.score is None:
+            return 2, 0.0, row.resource or 0, row.trial
+        return int(row.state in _UNSOUND), -metric.score(row.score), row.resource or 0, row.trial
+
+    rows.sort(key=order)
+    return [Row(place, *_after_rank(row)) for place, row in enumerate(rows, 1)]
+
+
+def best_trial(rows: Sequence[Row]) -> Row | None:
+    """The first sound trial with a score; None where there is none.
+
+    >>> best_trial([Row(1, "majority", 0.5, None, 0.1, "baseline", "")]) is None
+    True
+    """
+    sound = (r for r in rows if r.state not in (*_UNSOUND, "baseline") and r.score is not None)
+    return next(sound, None)
+
+
+def configuration_keys(rows: Sequence[Row]) -> list[str]:
+    """Every configuration key of the rows; options stand behind the choice they belong to.
+
+    >>> one = Row(1, "t0001", 0.5, 8, 1.0, "stopped", "", {"adapter": "full", "rate": 0.1})
+    >>> two = Row(2, "t0002", 0.4, 8, 1.0, "stopped", "",
+    ...           {"adapter": "lora", "adapter.lora.rank": 4, "rate": 0.1})
+    >>> configuration_keys([one, two])
+    ['adapter', 'adapter.lora.rank', 'rate']
+    """
+    keys = list(dict.fromkeys(key for row in rows for key in row.values))
+    roots = list(dict.fromkeys(key.split(".")[0] for key in keys))
+    return sorted(keys, key=lambda key: (roots.index(key.split(".")[0]), key))
+
+
+def to_records(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """The rows as JSON values: the columns, and ``config`` with the row's own keys."""
+    return [
+        {name: getattr(row, name) for name in COLUMNS} | {"config": dict(row.values)}
+        for row in rows
+    ]
+
+
+def to_frame(rows: Sequence[Row]) -> pd.DataFrame:
+    """The rows as a DataFrame: columns as in ``leaderboard.csv``, NaN for what is absent."""
+    keys = configuration_keys(rows)
+    cells = [
+        [*(getattr(row, name) for name in COLUMNS), *(row.values.get(key) for key in keys)]
+        for row in rows
+    ]
+    return pd.DataFrame(cells, columns=[*COLUMNS, *keys])
+
+
+def write_leaderboard(path: Path, rows: Sequence[Row]) -> None:
+    """Writes ``leaderboard.csv``; what is absent is an empty cell.
+
+    Text that a spreadsheet would run as a formula gets an apostrophe in front.
+    """
+    keys = configuration_keys(rows)
+    cells = [
+        [
+            *(_cell(getattr(row, name)) for name in COLUMNS),
+            *(_cell(row.values.get(key)) for key in keys),
+        ]
+        for row in rows
+    ]
+    write_csv(path, [*COLUMNS, *keys], cells)
+
+
+def plain_text(text: str) -> str:
+    r"""Text on one line, without control characters.
+
+    >>> plain_text("a\n\x1b[31mb")
+    'a [31mb'
+    """
+    kept = "".join(c if c.isprintable() else " " for c in text)
+    return " ".join(kept.split())
+
+
+def _of_trial(record: TrialRecord, metric: Metric) -> Row:
+    best = record.best(metric)
+    reason = record.reason
+    if record.state in _UNSOUND and record.failures:
+        last = record.failures[-1]
+        reason = f"{last.kind}: {last.message}"
+    return Row(
+        rank=0,
+        trial=record.config.trial,
+        score=best.metrics[metric.name] if best else None,
+        resource=record.resource,
+        seconds=record.seconds,
+        state=record.state,
+        reason=reason,
+        values=record.config.values,
+    )
+
+
+def _after_rank(row: Row) -> tuple[Any, ...]:
+    return (row.trial, row.score, row.resource, row.seconds, row.state, row.reason, row.values)
+
+
+def _cell(value: Scalar) -> Scalar:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        text = plain_text(value)
+        return f"'{text}" if text.startswith(_FORMULA) else text
+    if isinstance(value, float):
+        return float(f"{value:.9g}")
+    return value

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+
+from toprung.data.metrics import METRICS, measure
+from toprung.judge.intervals import bootstrap, bootstrap_gain
+from toprung.trial.report import Metric
+
+
+def two_predictors(
+    rows: int = 400, classes: int = 5, seed: int = 1
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    chance = np.random.default_rng(seed)
+    labels = chance.integers(classes, size=rows)
+    signal = np.eye(classes)[labels]
+    better = signal * 2 + chance.normal(size=signal.shape)
+    worse = signal * 1.2 + chance.normal(size=signal.shape)
+    return better, worse, labels
+
+
+@pytest.fixture(scope="module")
+def row_by_row() -> tuple[list[dict[str, float]], list[dict[str, float]]]:
+    better, worse, labels = two_predictors()
+    chance = np.random.default_rng(5)
+    drawn = [chance.integers(len(labels), size=len(labels)) for _ in range(400)]
+    return tuple([measure(x[rows], labels[rows]) for rows in drawn] for x in (better, worse))
+
+
+@pytest.mark.parametrize("metric", METRICS.values(), ids=list(METRICS))
+def test_the_interval_agrees_with_resampling_row_by_row(metric: Metric, row_by_row: tuple) -> None:
+    better, worse, labels = two_predictors()
+    alone = [one[metric.name] for one in row_by_row[0]]
+    gains = [
+        metric.score(first[metric.name]) - metric.score(second[metric.name])
+        for first, second in zip(*row_by_row, strict=True)
+    ]
+    found = bootstrap(metric, better, labels, seed=3)
+    gain = bootstrap_gain(metric, better, worse, labels, seed=3)
+    near = 0.2 * np.ptp(np.percentile(gains, [2.5, 97.5]))
+    assert found.value == pytest.approx(measure(better, labels)[metric.name])
+    np.testing.assert_allclose(
+        [found.low, found.high], np.percentile(alone, [2.5, 97.5]), atol=near
+    )
+    np.testing.assert_allclose([gain.low, gain.high], np.percentile(gains, [2.5, 97.5]), atol=near)
+    assert gain.low > 0
+
+
+@pytest.mark.parametrize("name", ["accuracy", "log_loss"])
+def test_a_predictor_gains_nothing_over_itself(name: str) -> None:
+    better, _, labels = two_predictors()
+    gain = bootstrap_gain(METRICS[name], better, better, labels, seed=1)
+    assert (gain.value, gain.low, gain.high) == (0.0, 0.0, 0.0)
+
+
+def test_the_same_seed_gives_the_same_interval_and_another_seed_another() -> None:
+    better, _, labels = two_predictors()
+    first = bootstrap(METRICS["macro_f1"], better, labels, seed=1)
+    assert first == bootstrap(METRICS["macro_f1"], better, labels, seed=1)
+    assert first != bootstrap(METRICS["macro_f1"], better, labels, seed=2)
+
+
+def test_one_row_alone_gives_an_interval_without_width() -> None:
+    found = bootstrap(METRICS["accuracy"], np.array([[1.0, 0.0]]), np.array([0]), seed=1)
+    assert (found.value, found.low, found.high) == (1.0, 1.0, 1.0)
+
+
+def test_three_thousand_rows_of_77_classes_take_seconds_at_most() -> None:
+    chance = np.random.default_rng(0)
+    labels = chance.integers(77, size=3000)
+    guesses = [chance.normal(size=(3000, 77)) for _ in range(2)]
+    start = time.monotonic()
+    bootstrap_gain(METRICS["macro_f1"], guesses[0], guesses[1], labels, seed=1)
+    assert time.monotonic() - start < 10
