@@ -1,0 +1,48 @@
+"""Parquet files; class names that datasets stored in them are used."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import IO, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from toprung.data.formats._base import Format
+from toprung.data.rows import Broken, Columns, Row, class_name, missing_columns
+
+
+class Parquet(Format):
+    """One row a row, counted from 1; batches of 1,000 rows are in memory at a time."""
+
+    def read(self, file: IO[bytes], columns: Columns) -> Iterator[Row]:
+        if file.read(4) != b"PAR1":
+            raise Broken(None, "not a Parquet file: it does not start with PAR1. Check its name.")
+        file.seek(0)
+        number = 0
+        try:
+            opened = pq.ParquetFile(file)
+            missing = missing_columns(opened.schema_arrow.names, columns)
+            if missing:
+                raise Broken(None, *missing)
+            names = _class_names(opened.schema_arrow.metadata, columns.label)
+            batches = opened.iter_batches(batch_size=1000, columns=[columns.text, columns.label])
+            for batch in batches:
+                texts = batch.column(columns.text).to_pylist()
+                labels = batch.column(columns.label).to_pylist()
+                for text, label in zip(texts, labels, strict=True):
+                    number += 1
+                    yield Row(number, text, class_name(label, names))
+        except (pa.ArrowException, UnicodeDecodeError) as error:
+            said = str(error).splitlines()[0]
+            text = f"the Parquet file is damaged: {said}. Copy or write it again."
+            raise Broken(number + 1 if number else None, text) from error
+
+
+def _class_names(metadata: dict[bytes, bytes] | None, column: str) -> list[str] | None:
+    try:
+        stored: Any = json.loads((metadata or {})[b"huggingface"])
+        return [str(name) for name in stored["info"]["features"][column]["names"]]
+    except (KeyError, ValueError, TypeError):
+        return None

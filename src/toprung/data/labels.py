@@ -1,0 +1,90 @@
+"""One canonical map from a file's label values to class names."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+_WHOLE = re.compile(r"([+-]?\d+)\.0+\Z")
+
+
+def label_name(value: object) -> str:
+    """The class name of a label value: equal for values that mean the same class.
+
+    Strings lose the white space around them; whole numbers lose ``.0``, so that a column that
+    some tool turned into floats keeps its classes; true and false are written as in JSON.
+
+    Raises:
+        ValueError: no label, or a value that cannot be the name of a class.
+
+    >>> [label_name(value) for value in (1, 1.0, "1", "1.0", True, "True", " refund ")]
+    ['1', '1', '1', '1', 'true', 'true', 'refund']
+    """
+    if isinstance(value, str):
+        name = value.strip()
+        if not name:
+            raise ValueError("the label is empty. Fill it in, or delete the row.")
+        if "\0" in name or any("\ud800" <= letter <= "\udfff" for letter in name):
+            raise ValueError(f"the label {name!r} holds a character that is no text. Correct it.")
+        if name.lower() in ("true", "false"):
+            return name.lower()
+        whole = _WHOLE.match(name)
+        return str(int(whole[1])) if whole else name
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        raise ValueError("the label is missing (null). Fill it in, or delete the row.")
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    kind = {"list": "a list", "dict": "an object", "float": "a fraction"}.get(
+        type(value).__name__, f"a {type(value).__name__}"
+    )
+    raise ValueError(
+        f"the label is {str(value)[:60]}, {kind}. "
+        "A label is one string, one whole number, or true or false."
+    )
+
+
+def sorted_names(names: Iterable[str]) -> tuple[str, ...]:
+    """The distinct names: by number where all are whole numbers, else by alphabet.
+
+    >>> sorted_names(["10", "9", "10"]), sorted_names(["b", "10", "a"])
+    (('9', '10'), ('10', 'a', 'b'))
+    """
+    distinct = set(names)
+    if all(re.fullmatch(r"-?[0-9]{1,18}", name) for name in distinct):
+        return tuple(sorted(distinct, key=lambda name: (int(name), name)))
+    return tuple(sorted(distinct))
+
+
+@dataclass
+class Kinds:
+    """Which kinds of label a file mixes, with the first line of each."""
+
+    first: dict[str, tuple[int, object]] = field(default_factory=dict)
+
+    def see(self, value: object, line: int) -> None:
+        """Takes note of one accepted label."""
+        if isinstance(value, str):
+            name = label_name(value)
+            plain = name.lstrip("+-").isdigit() or name in ("true", "false")
+            kind = "text that is a number or truth value" if plain else "text"
+        else:
+            kind = "true or false" if isinstance(value, bool) else "a number"
+        self.first.setdefault(kind, (line, value))
+
+    def problems(self) -> list[str]:
+        """What to say where kinds stand side by side that cannot be one column of classes."""
+        pairs = (("text", "a number"), ("text", "true or false"), ("true or false", "a number"))
+        for one, other in pairs:
+            if one in self.first and other in self.first:
+                (line, value), (second, another) = self.first[one], self.first[other]
+                return [
+                    f"labels mix {one} (line {line}: {value!r}) and {other} "
+                    f"(line {second}: {another!r}). Write all of them in one way, as strings."
+                ]
+        return []
