@@ -1,0 +1,1 @@
+"""Pretrained encoders: cards that describe them, and loading, cutting and sharing them."""

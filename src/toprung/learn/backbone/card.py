@@ -1,0 +1,178 @@
+"""Cards of backbones: where an encoder comes from, its sizes and its LoRA targets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from toprung.core.catalogue import catalogue_names, find_catalogue_file
+from toprung.core.errors import FixSpec, Problem
+from toprung.core.files import read_json
+from toprung.core.registry import nearest
+
+_HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?\Z")
+
+_FAMILIES: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "bert": ("encoder.layer", ("query", "value")),
+    "roberta": ("encoder.layer", ("query", "value")),
+    "electra": ("encoder.layer", ("query", "value")),
+    "distilbert": ("transformer.layer", ("q_lin", "v_lin")),
+    "deberta-v2": ("encoder.layer", ("query_proj", "value_proj")),
+    "modernbert": ("layers", ("Wqkv",)),
+}
+
+
+@dataclass(frozen=True)
+class Card:
+    """One pretrained encoder.
+
+    Attributes:
+        name: as the space says it.
+        source: hub id, local folder, or ``package:<module>`` with a ``get_model_path()``.
+        layers: transformer layers of the whole encoder.
+        hidden: width of its token vectors.
+        heads: attention heads of a layer.
+        parameters: of the whole encoder.
+        max_length: longest input in tokens.
+        layers_path: dotted path from the encoder to its list of layers.
+        lora_targets: names of the linear layers that LoRA adapts; empty where it cannot.
+        pooling: used where the space has none.
+        licence: SPDX identifier of the weights.
+        revision: commit on the hub; None is not pinned.
+        sha256: of ``model.safetensors``, checked before the weights are used.
+    """
+
+    name: str
+    source: str
+    layers: int
+    hidden: int
+    heads: int
+    parameters: int
+    max_length: int
+    layers_path: str
+    lora_targets: tuple[str, ...] = ()
+    pooling: str = "mean"
+    licence: str = "unknown"
+    revision: str | None = None
+    sha256: str | None = None
+
+    @property
+    def kind(self) -> Literal["package", "folder", "hub"]:
+        """Where the source lives.
+
+        >>> find_card("minilm").kind, find_card("bert_base").kind
+        ('package', 'hub')
+        """
+        if self.source.startswith("package:"):
+            return "package"
+        return "folder" if Path(self.source).is_absolute() else "hub"
+
+    def to_json(self) -> dict[str, Any]:
+        """The card as JSON values."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {**values, "lora_targets": list(self.lora_targets)}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Card:
+        """The card that ``to_json`` wrote."""
+        return cls(**{**value, "lora_targets": tuple(value["lora_targets"])})
+
+
+def card_names() -> list[str]:
+    """Names of the cards in the catalogue, sorted.
+
+    >>> "minilm" in card_names()
+    True
+    """
+    return catalogue_names("models")
+
+
+def find_card(name_or_path: str, base: Path | None = None) -> Card:
+    """The card of a name in the catalogue, of a card's file, or of a folder with an encoder.
+
+    Args:
+        name_or_path: ``minilm``, ``cards/mine.yaml``, or a folder with a ``config.json``.
+        base: folder that relative paths start from; the working directory by default.
+
+    Raises:
+        FixSpec: nothing of that name, or a card with problems.
+
+    >>> find_card("minilm").layers
+    6
+    """
+    path = (base or Path.cwd()) / name_or_path
+    if not path.exists() and base is not None:
+        path = Path.cwd() / name_or_path
+    if path.is_file() and path.suffix in (".yaml", ".yml"):
+        return _read_card(path)
+    if (path / "config.json").is_file():
+        return _card_of_folder(path.resolve(), name_or_path)
+    known = find_catalogue_file("models", name_or_path)
+    if known is not None:
+        return _read_card(known)
+    hint = nearest(name_or_path, card_names())
+    text = f"no backbone '{name_or_path}', no card and no folder of that name. {hint}"
+    raise FixSpec(name_or_path, [Problem("backbone", text)])
+
+
+def _read_card(path: Path) -> Card:
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise FixSpec(str(path), [f"not readable as YAML: {error}"]) from error
+    if not isinstance(values, dict):
+        raise FixSpec(str(path), ["a card is a mapping of names to values."])
+    values = {"name": path.stem, **values}
+    problems = _problems(values)
+    if problems:
+        raise FixSpec(str(path), problems)
+    source = str(values["source"])
+    if source.startswith((".", "~", "/")):
+        values["source"] = str((path.parent / Path(source).expanduser()).resolve())
+    return Card.from_json({"lora_targets": [], **values})
+
+
+def _problems(values: Mapping[str, Any]) -> list[Problem]:
+    annotations = {field.name: str(field.type) for field in fields(Card)}
+    required = [f.name for f in fields(Card) if f.name in list(annotations)[:8]]
+    found = [Problem(name, "missing.") for name in required if name not in values]
+    for name, value in values.items():
+        if name not in annotations:
+            found.append(Problem(str(name), f"unknown. {nearest(str(name), list(annotations))}"))
+        elif annotations[name] == "int" and (type(value) is not int or value < 1):
+            found.append(Problem(name, f"{value!r} is not a whole number from 1."))
+        elif annotations[name].startswith("str") and not isinstance(value, str | None):
+            found.append(Problem(name, f"{value!r} is not text."))
+        elif name == "lora_targets" and not isinstance(value, list):
+            found.append(Problem(name, f"{value!r} is not a list of names."))
+    source = str(values.get("source", "x"))
+    if not source.startswith((".", "~", "/", "package:")) and not _HUB_ID.match(source):
+        found.append(Problem("source", f"{source!r} is no hub id, folder or package:<module>."))
+    return found
+
+
+def _card_of_folder(path: Path, name: str) -> Card:
+    config = read_json(path / "config.json")
+    family = str(config.get("model_type"))
+    if family not in _FAMILIES:
+        text = f"model_type '{family}' is not supported here. {nearest(family, list(_FAMILIES))}"
+        raise FixSpec(str(path / "config.json"), [Problem("model_type", text)])
+    layers_path, targets = _FAMILIES[family]
+    positions = int(config.get("max_position_embeddings", 512))
+    return Card(
+        name=name,
+        source=str(path),
+        layers=int(config.get("num_hidden_layers", config.get("n_layers", 0))),
+        hidden=int(config.get("hidden_size", config.get("dim", 0))),
+        heads=int(config.get("num_attention_heads", config.get("n_heads", 0))),
+        parameters=sum(file.stat().st_size for file in path.glob("*.safetensors")) // 4,
+        # RoBERTa counts positions from behind its padding id.
+        max_length=positions - 2 if family == "roberta" else positions,
+        layers_path=layers_path,
+        lora_targets=targets,
+    )

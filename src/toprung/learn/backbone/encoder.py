@@ -1,0 +1,117 @@
+"""A trial's encoder: the first layers of a backbone, whose frozen weights it shares."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import nn
+
+from toprung.core.errors import FixSpec, Problem
+from toprung.learn.backbone.card import Card
+
+
+class Encoder(nn.Module):
+    """Token ids to token vectors, with the first ``depth`` layers of a backbone.
+
+    The structure is the trial's own; every parameter is the backbone's until ``own`` replaces it
+    by a trainable copy, so that trials and ensemble members hold frozen weights once.
+
+    Parts without trainable weights stay in ``eval`` mode, so that what they compute for a text
+    is always the same.
+
+    Args:
+        backbone: whole encoder, nothing trainable.
+        card: its card.
+        depth: layers to keep; None keeps all.
+
+    Raises:
+        FixSpec: the backbone has fewer layers.
+    """
+
+    def __init__(self, backbone: nn.Module, card: Card, depth: int | None = None) -> None:
+        super().__init__()
+        shared = {id(p): p for p in backbone.parameters()}
+        self.model: Any = copy.deepcopy(backbone, shared)
+        self.layers_path = card.layers_path
+        self.lora_targets = card.lora_targets
+        self.hidden = card.hidden
+        self.depth = card.layers if depth is None else depth
+        if not 1 <= self.depth <= len(self.layers):
+            text = f"{depth} is not from 1 to {len(self.layers)}, the layers of {card.name}."
+            raise FixSpec(card.name, [Problem(f"backbone.{card.name}.depth", text)])
+        self._cut()
+
+    @property
+    def layers(self) -> nn.ModuleList:
+        """The transformer layers, lowest first."""
+        found = self.model.get_submodule(self.layers_path)
+        assert isinstance(found, nn.ModuleList)
+        return found
+
+    def _cut(self) -> None:
+        parent, _, name = self.layers_path.rpartition(".")
+        kept = nn.ModuleList(list(self.layers)[: self.depth])
+        setattr(self.model.get_submodule(parent), name, kept)
+        config = self.model.config
+        config.num_hidden_layers = self.depth
+        if getattr(config, "layer_types", None):
+            config.layer_types = list(config.layer_types)[: self.depth]
+
+    def set_dropout(self, rate: float) -> None:
+        """Sets every dropout of the layers, of hidden states and of attention, to one rate."""
+        for module in self.model.modules():
+            if isinstance(module, nn.Dropout):
+                module.p = rate
+            if isinstance(getattr(module, "attention_dropout", None), float):
+                module.attention_dropout = rate
+
+    def own(self, module: nn.Module) -> None:
+        """Replaces the parameters of a part by trainable copies of this encoder's own."""
+        for part in module.modules():
+            for name, parameter in list(part.named_parameters(recurse=False)):
+                setattr(part, name, nn.Parameter(parameter.detach().clone()))
+
+    def parts(self) -> Iterator[nn.Module]:
+        """The layers, and each module beside them that no layer contains."""
+        layers = self.layers
+        yield from layers
+        inside = {id(m) for m in layers.modules()}
+        for module in self.model.modules():
+            children = list(module.children())
+            if id(module) not in inside and not any(m is layers for m in module.modules()):
+                yield module
+            elif module is self.model and not children:
+                yield module
+
+    def train(self, mode: bool = True) -> Encoder:
+        """Switches the parts that have trainable weights; frozen ones stay in ``eval`` mode."""
+        super().train(False)
+        self.training = mode
+        if mode:
+            for part in self.parts():
+                if any(p.requires_grad for p in part.parameters()):
+                    part.train(True)
+        return self
+
+    def level(self, name: str) -> int:
+        """How high a parameter stands: 0 for embeddings, 1 for the lowest layer, and so on."""
+        prefix = f"model.{self.layers_path}."
+        if name.startswith(prefix):
+            return int(name[len(prefix) :].partition(".")[0]) + 1
+        return self.depth if "final_norm" in name else 0
+
+    def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Token vectors.
+
+        Args:
+            ids: (rows, length) int64.
+            mask: (rows, length) int64; 1 for a token, 0 for padding.
+
+        Returns:
+            (rows, length, hidden), in the precision of autocast where it is on.
+        """
+        states: torch.Tensor = self.model(input_ids=ids, attention_mask=mask).last_hidden_state
+        return states

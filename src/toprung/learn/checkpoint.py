@@ -1,0 +1,130 @@
+"""Checkpoints of a trial: whole or absent, hashed, and the newest sound one is found."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from toprung.core.files import new_folder, read_json, sha256_file, write_json
+
+PARTIAL = "partial"
+WEIGHTS, TRAINING, STATE, MANIFEST = (
+    "weights.safetensors",
+    "training.safetensors",
+    "state.json",
+    "manifest.json",
+)
+Tensors = dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """All that training needs to go on as if it had never stopped.
+
+    Attributes:
+        weights: trained parameters by name; frozen ones are named by the backbone's hash.
+        training: moments of the optimiser and states of random generators.
+        state: JSON: position, sums, schedule, reports so far, and what the model is made of.
+    """
+
+    weights: Tensors
+    training: Tensors
+    state: Mapping[str, Any] = field(default_factory=dict)
+
+
+def save_checkpoint(folder: Path, snapshot: Snapshot) -> None:
+    """Writes a checkpoint; it appears under its name whole, with its manifest, or not at all."""
+    with new_folder(folder) as aside:
+        save_file(_plain(snapshot.weights), aside / WEIGHTS)
+        save_file(_plain(snapshot.training), aside / TRAINING)
+        write_json(aside / STATE, snapshot.state)
+        hashes = {name: sha256_file(aside / name) for name in (WEIGHTS, TRAINING, STATE)}
+        write_json(aside / MANIFEST, {"sha256": hashes})
+
+
+def load_checkpoint(folder: Path) -> Snapshot | None:
+    """The checkpoint in a folder, or None where a file of it is missing or not what was written."""
+    state = _sound_state(folder, (WEIGHTS, TRAINING, STATE))
+    if state is None:
+        return None
+    try:
+        return Snapshot(load_file(folder / WEIGHTS), load_file(folder / TRAINING), state)
+    except (OSError, SafetensorError):
+        return None
+
+
+def load_trained(folder: Path) -> Snapshot | None:
+    """The trained weights and state alone, as for a member of an ensemble; None where broken."""
+    state = _sound_state(folder, (WEIGHTS, STATE))
+    return None if state is None else Snapshot(load_file(folder / WEIGHTS), {}, state)
+
+
+def newest_checkpoint(folder: Path, fingerprint: str) -> Snapshot | None:
+    """The soundest way on: the checkpoint furthest in training that is whole and fits.
+
+    Args:
+        folder: of a trial's checkpoints.
+        fingerprint: of the training; checkpoints of another one do not fit.
+    """
+    found: list[tuple[int, Path]] = []
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if path.name == PARTIAL or path.name.isdecimal():
+            state = _read_state(path)
+            if state is not None and state.get("fingerprint") == fingerprint:
+                found.append((int(state["examples"]), path))
+    for _, path in sorted(found, reverse=True):
+        snapshot = load_checkpoint(path)
+        if snapshot is not None:
+            return snapshot
+    return None
+
+
+def tidy_checkpoints(folder: Path, scores: Mapping[int, float]) -> None:
+    """Keeps the last two and the best; of an older best, the weights alone.
+
+    Args:
+        folder: of a trial's checkpoints.
+        scores: of each resource that was reported, higher is better.
+    """
+    shutil.rmtree(folder / PARTIAL, ignore_errors=True)
+    present = sorted(int(path.name) for path in folder.iterdir() if path.name.isdecimal())
+    last = present[-2:]
+    known = [resource for resource in present if resource in scores]
+    best = max(known, key=lambda resource: scores[resource], default=None)
+    for resource in present:
+        if resource in last:
+            continue
+        if resource == best:
+            (folder / str(resource) / TRAINING).unlink(missing_ok=True)
+        else:
+            shutil.rmtree(folder / str(resource), ignore_errors=True)
+
+
+def _plain(tensors: Tensors) -> Tensors:
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+
+
+def _read_state(folder: Path) -> dict[str, Any] | None:
+    try:
+        state = read_json(folder / STATE)
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError):
+        return None
+    return state if isinstance(state, dict) else None
+
+
+def _sound_state(folder: Path, names: Sequence[str]) -> dict[str, Any] | None:
+    try:
+        hashes = read_json(folder / MANIFEST)["sha256"]
+        if any(sha256_file(folder / name) != hashes[name] for name in names):
+            return None
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError):
+        return None
+    return _read_state(folder)

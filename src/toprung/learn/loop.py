@@ -1,0 +1,163 @@
+"""Trains a model to a point: steps of micro-batches, checked, counted and interruptible."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from toprung.core.errors import TrialDiverged
+from toprung.learn.batches import Batches, Position, Rows, collate
+from toprung.learn.losses._base import Loss
+from toprung.learn.model import Classifier
+from toprung.learn.optimizer import Optimizer
+from toprung.learn.tokens import Tokens
+
+_STEPS_BETWEEN_SYNCS = 50
+
+
+@dataclass(frozen=True)
+class Feed:
+    """What the model is trained on.
+
+    Attributes:
+        tokens: of N rows.
+        targets: (N, ...) on the model's device.
+        batches: the rows of each step.
+        micro: most rows that go through the model at once.
+        padding: token id.
+    """
+
+    tokens: Tokens
+    targets: torch.Tensor
+    batches: Batches
+    micro: int
+    padding: int
+
+
+@dataclass
+class Progress:
+    """How far training is; all of it stands in checkpoints.
+
+    Attributes:
+        position: in the order of rows.
+        steps: of the optimiser.
+        loss_sum, loss_rows: since the last report.
+        window_sum, window_rows: since the schedule last heard.
+    """
+
+    position: Position = field(default_factory=Position)
+    steps: int = 0
+    loss_sum: float = 0.0
+    loss_rows: int = 0
+    window_sum: float = 0.0
+    window_rows: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """The progress as JSON values; floats are exact."""
+        return {**vars(self), "position": vars(self.position)}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Progress:
+        """The progress that ``to_json`` wrote."""
+        return cls(**{**value, "position": Position(**value["position"])})
+
+
+class Loop:
+    """Steps of one trial.
+
+    Args:
+        model: trained in place.
+        feed: rows and their order.
+        loss: with weights of classes, if any.
+        optimizer: and its schedule.
+    """
+
+    def __init__(
+        self,
+        model: Classifier,
+        feed: Feed,
+        loss: tuple[Loss, torch.Tensor | None],
+        optimizer: Optimizer,
+    ) -> None:
+        self.model = model
+        self.feed = feed
+        self.loss, self.class_weights = loss
+        self.optimizer = optimizer
+        self.progress = Progress()
+        self._pending: list[tuple[torch.Tensor, int]] = []
+        self._device = feed.targets.device
+
+    def train_to(self, examples: int, interrupted: Callable[[], bool]) -> bool:
+        """Trains until so many examples were seen in all; the last step may go past it.
+
+        Args:
+            examples: to reach.
+            interrupted: asked before each step.
+
+        Returns:
+            Whether it was reached; False where training was interrupted, between two steps.
+
+        Raises:
+            TrialDiverged: a loss is not finite.
+        """
+        self.model.train()
+        rows_to_come = self.feed.batches.after(self.progress.position)
+        while self.progress.position.examples < examples:
+            if interrupted():
+                self._hear_losses()
+                return False
+            rows, after = next(rows_to_come)
+            self._step(rows)
+            before = self.progress.position.examples
+            self.progress.position = after
+            self.progress.steps += 1
+            if self._device.type == "cpu" or len(self._pending) >= _STEPS_BETWEEN_SYNCS:
+                self._hear_losses()
+            if self.optimizer.passes_hundredth(before, after.examples):
+                self._tell_schedule()
+        self._hear_losses()
+        return True
+
+    def take_mean_loss(self) -> float:
+        """The mean training loss of the rows since this was last asked."""
+        progress = self.progress
+        mean = progress.loss_sum / max(1, progress.loss_rows)
+        progress.loss_sum, progress.loss_rows = 0.0, 0
+        return mean
+
+    def _step(self, rows: Rows) -> None:
+        sums: list[torch.Tensor] = []
+        for start in range(0, len(rows), self.feed.micro):
+            part = rows[start : start + self.feed.micro]
+            ids, mask = collate(self.feed.tokens, part, self.feed.padding, self._device)
+            targets = self.feed.targets[torch.from_numpy(part).to(self._device)]
+            losses = self.loss(self.model(ids, mask), targets, self.class_weights)
+            total = losses.sum() / len(rows)
+            total.backward()  # type: ignore[no-untyped-call]
+            sums.append(total.detach())
+        self.optimizer.step(self.progress.position.examples, len(rows))
+        self._pending.append((sums[0] if len(sums) == 1 else torch.stack(sums).sum(), len(rows)))
+
+    def _hear_losses(self) -> None:
+        if not self._pending:
+            return
+        values = torch.stack([loss for loss, _ in self._pending]).tolist()
+        first = self.progress.steps - len(values)
+        for i, (value, (_, rows)) in enumerate(zip(values, self._pending, strict=True)):
+            if not math.isfinite(value):
+                raise TrialDiverged(f"the training loss is {value} at step {first + i + 1}")
+            self.progress.loss_sum += value * rows
+            self.progress.loss_rows += rows
+            self.progress.window_sum += value * rows
+            self.progress.window_rows += rows
+        self._pending.clear()
+
+    def _tell_schedule(self) -> None:
+        self._hear_losses()
+        progress = self.progress
+        self.optimizer.schedule.observe(progress.window_sum / max(1, progress.window_rows))
+        progress.window_sum, progress.window_rows = 0.0, 0

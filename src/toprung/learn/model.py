@@ -1,0 +1,86 @@
+"""A configuration's model: encoder, pooling and head, and the precision they run in."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from toprung.learn import adapters, heads, poolings
+from toprung.learn.adapters._base import Adapter
+from toprung.learn.backbone.card import Card
+from toprung.learn.backbone.encoder import Encoder
+from toprung.learn.heads._base import Head
+from toprung.learn.poolings._base import Pooling
+from toprung.learn.settings import choose, settings_of
+from toprung.trial.config import TrialConfig
+
+
+class Classifier(nn.Module):
+    """Token ids to scores.
+
+    Args:
+        encoder: with its adapter applied.
+        pooling: built for the encoder's width.
+        head: built for the pooling's width.
+        dropout: before the head.
+        precision: of the encoder; pooling, head and loss are always float32.
+    """
+
+    def __init__(
+        self, encoder: Encoder, pooling: Pooling, head: Head, *, dropout: float, precision: str
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.pooling = pooling
+        self.head = head
+        self.dropout = dropout
+        self.precision = precision
+
+    def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Scores, (B, T) and (B, T) int64 → (B, outputs) float32."""
+        half = self.precision == "bfloat16"
+        with torch.autocast(ids.device.type, torch.bfloat16, enabled=half):
+            states = self.encoder(ids, mask)
+        vectors = self.pooling(states.float(), mask)
+        scores: torch.Tensor = self.head(functional.dropout(vectors, self.dropout, self.training))
+        return scores
+
+    def trainable(self) -> dict[str, nn.Parameter]:
+        """The parameters that are trained, by name, in a fixed order."""
+        return {name: p for name, p in self.named_parameters() if p.requires_grad}
+
+
+def build_model(
+    config: TrialConfig,
+    backbone: nn.Module,
+    card: Card,
+    *,
+    depth: int | None,
+    outputs: int,
+    precision: str,
+) -> Classifier:
+    """The model of a configuration; new weights come from torch's global generator.
+
+    Args:
+        config: names adapter, pooling, head and dropout.
+        backbone: the card's whole encoder, nothing trainable; not changed.
+        card: of the backbone.
+        depth: layers to keep; None keeps all.
+        outputs: scores for a text.
+        precision: ``float32`` or ``bfloat16``.
+
+    Raises:
+        FixSpec: a component, option or depth that does not exist.
+    """
+    settings = settings_of(config)
+    encoder = Encoder(backbone, card, depth)
+    if settings.dropout is not None:
+        encoder.set_dropout(settings.dropout)
+    adapter: Adapter = choose(adapters.registry, config, "adapter", "full")
+    adapter.apply(encoder)
+    pooling: Pooling = choose(poolings.registry, config, "pooling", card.pooling)
+    head: Head = choose(heads.registry, config, "head", "linear")
+    head.build(pooling.build(encoder.hidden), outputs)
+    dropout = 0.1 if settings.dropout is None else settings.dropout
+    return Classifier(encoder, pooling, head, dropout=dropout, precision=precision)

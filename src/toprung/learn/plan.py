@@ -1,0 +1,54 @@
+"""All that training one trial needs to know beside its configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from toprung.core.clock import Clock, SystemClock
+from toprung.data.dataset import Dataset
+from toprung.learn.backbone.card import Card
+from toprung.trial.config import Resource
+from toprung.trial.report import Metric
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is the same for every trial of a search.
+
+    Attributes:
+        task: name of the task.
+        dataset: without the test rows.
+        metric: that the search ranks by; decides which checkpoint is the best.
+        resource: unit, points and the largest resource, where schedules end.
+        folder: that holds a folder for each trial; absolute.
+        cache: of tokenised text, shared by all trials.
+        cpus: threads of torch.
+        precision: of the encoder; weights that are trained stay float32.
+        device: ``cpu``, ``cuda``, or ``auto`` for CUDA where there is one.
+        pause_file: training stops between two steps once it exists.
+        cards: backbones by name.
+        rows: what is trained on: ``train``, or ``all`` rows there are, for final members.
+        clock: for seconds.
+    """
+
+    task: str
+    dataset: Dataset
+    metric: Metric
+    resource: Resource
+    folder: Path
+    cache: Path
+    cpus: int
+    precision: Literal["float32", "bfloat16"] = "float32"
+    device: str = "auto"
+    pause_file: Path | None = None
+    cards: Mapping[str, Card] = field(default_factory=dict)
+    rows: Literal["train", "all"] = "train"
+    clock: Clock = field(default_factory=SystemClock)
+
+    def trained_splits(self) -> list[str]:
+        """Names of the splits that are trained on; empty and absent ones left out."""
+        names = ["train"] if self.rows == "train" else ["train", "extra", "stopping"]
+        return [n for n in names if n in self.dataset.splits and len(self.dataset.splits[n])]

@@ -1,0 +1,289 @@
+"""One trial in training: its model, data and position, opened anew or from a checkpoint."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from toprung.core.errors import TrialDiverged
+from toprung.core.seeds import derive_seed
+from toprung.learn import losses, schedules, tasks
+from toprung.learn.backbone.load import load_backbone
+from toprung.learn.batches import Batches, row_weights
+from toprung.learn.checkpoint import (
+    PARTIAL,
+    Snapshot,
+    newest_checkpoint,
+    save_checkpoint,
+    tidy_checkpoints,
+)
+from toprung.learn.evaluate import predict
+from toprung.learn.loop import Feed, Loop, Progress
+from toprung.learn.losses._base import Loss
+from toprung.learn.model import build_model
+from toprung.learn.optimizer import Optimizer
+from toprung.learn.plan import Plan
+from toprung.learn.settings import card_of, choose, settings_of
+from toprung.learn.streams import Streams
+from toprung.learn.tasks._base import Task
+from toprung.learn.tokens import Tokens, cached_tokens
+from toprung.trial.config import Assignment
+from toprung.trial.report import Report
+
+_FORMAT = 1
+_SCORED = ("stopping", "selection")
+
+
+class Run:
+    """A trial between its first step and its last report.
+
+    Attributes:
+        config: what is trained.
+        loop: the steps and how far they are.
+        reports: given so far, in this life or an earlier one.
+        streams: the trial's random generators.
+
+    Args:
+        plan: of the search.
+        assignment: the trial, and how finely its batches are cut.
+
+    Raises:
+        FixSpec, FixEnvironment: see ``Trainer``.
+    """
+
+    def __init__(self, plan: Plan, assignment: Assignment) -> None:
+        began = plan.clock.seconds()
+        self.plan = plan
+        self.config = assignment.config
+        self.folder = plan.folder / self.config.trial
+        self.settings = settings_of(self.config)
+        self.task: Task = tasks.registry.get(plan.task)()
+        self.device = torch.device(resolve_device(plan.device))
+        self.card, self.depth = card_of(self.config, plan.cards)
+        self.backbone = load_backbone(self.card, str(self.device))
+        self.streams = Streams(derive_seed(self.config.seed, "torch"), self.device)
+        self.labels = np.concatenate(
+            [plan.dataset.splits[name].labels for name in plan.trained_splits()]
+        )
+        unit = len(self.labels) if plan.resource.unit == "epochs" else 1
+        self._examples_a_unit = unit
+        with self.streams.turn():
+            self.model = build_model(
+                self.config,
+                self.backbone.encoder,
+                self.card,
+                depth=self.depth,
+                outputs=self.task.outputs(plan.dataset.classes),
+                precision=plan.precision,
+            ).to(self.device)
+        self.loop = self._make_loop(assignment.shrink)
+        self.reports: list[Report] = []
+        self._seconds = 0.0
+        self._trained_rows, self._trained_seconds = 0, 0.0
+        snapshot = newest_checkpoint(self.folder / "checkpoints", self.fingerprint())
+        if snapshot is not None:
+            self._restore(snapshot)
+        self._seconds += plan.clock.seconds() - began
+
+    @property
+    def reached(self) -> int:
+        """The resource of the last report; 0 before the first."""
+        return self.reports[-1].resource if self.reports else 0
+
+    def fingerprint(self) -> str:
+        """A hash of everything that decides the weights; checkpoints of another one do not fit."""
+        plan = self.plan
+        facts = [
+            _FORMAT,
+            self.config.sha256(),
+            plan.task,
+            plan.dataset.sha256,
+            plan.rows,
+            plan.resource.unit,
+            plan.resource.max,
+            plan.precision,
+            self.backbone.sha256,
+            self.backbone.tokenizer_sha256,
+        ]
+        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+    def train_to(self, point: int) -> bool:
+        """Trains to a resource; False where the pause file stopped it before. Within a turn."""
+        clock, pause = self.plan.clock, self.plan.pause_file
+        began, before = clock.seconds(), self.loop.progress.position.examples
+        examples = point * self._examples_a_unit
+        try:
+            return self.loop.train_to(examples, lambda: pause is not None and pause.exists())
+        finally:
+            self._trained_seconds += clock.seconds() - began
+            self._seconds += clock.seconds() - began
+            self._trained_rows += self.loop.progress.position.examples - before
+
+    def report(self, point: int) -> Report:
+        """Scores the held-out rows, writes scores and checkpoint, and says how it went.
+
+        Raises:
+            TrialDiverged: a score is not finite.
+        """
+        began = self.plan.clock.seconds()
+        metrics: dict[str, float] = {}
+        for name in _SCORED:
+            split = self.plan.dataset.splits.get(name)
+            if split is None or not len(split):
+                continue
+            logits = predict(self.model, self._tokens((name,)), self._padding())
+            if not np.isfinite(logits).all():
+                raise TrialDiverged(f"scores of {name} rows are not finite at {point}")
+            _write_array(self.folder / "predictions" / f"{point}.{name}.npy", logits)
+            if name == "stopping":
+                metrics = self.task.measure(logits, split.labels)
+        metrics["train_loss"] = self.loop.take_mean_loss()
+        metrics["learning_rate"] = self.loop.optimizer.rate
+        metrics["rows_per_second"] = self._trained_rows / max(1e-9, self._trained_seconds)
+        self._trained_rows, self._trained_seconds = 0, 0.0
+        self._seconds += self.plan.clock.seconds() - began
+        report = Report(self.config.trial, point, metrics, self._seconds, f"checkpoints/{point}")
+        self.reports.append(report)
+        self.save()
+        return report
+
+    def save(self, partial: bool = False) -> None:
+        """Writes a checkpoint of the point, or a partial one between two points. Within a turn."""
+        folder = self.folder / "checkpoints"
+        moments = {f"optimizer.{k}": v for k, v in self.loop.optimizer.state().items()}
+        random = {f"random.{k}": v for k, v in self.streams.state().items()}
+        snapshot = Snapshot(dict(self.model.trainable()), {**moments, **random}, self._state())
+        save_checkpoint(folder / (PARTIAL if partial else str(self.reached)), snapshot)
+        if not partial:
+            metric = self.plan.metric
+            scores = {
+                report.resource: metric.score(report.metrics[metric.name])
+                for report in self.reports
+                if metric.name in report.metrics
+            }
+            tidy_checkpoints(folder, scores)
+
+    def _make_loop(self, shrink: int) -> Loop:
+        settings, plan = self.settings, self.plan
+        batches = Batches(
+            lengths=self._tokens(tuple(plan.trained_splits())).lengths,
+            size=settings.batch_size * settings.accumulation,
+            seed=self.config.seed,
+            weights=row_weights(self.labels, settings.sampling),
+        )
+        feed = Feed(
+            tokens=self._tokens(tuple(plan.trained_splits())),
+            targets=self.task.targets(self.labels).to(self.device),
+            batches=batches,
+            micro=max(1, settings.batch_size // shrink),
+            padding=self._padding(),
+        )
+        loss: Loss = choose(losses.registry, self.config, "loss", "cross_entropy")
+        counts = torch.from_numpy(np.bincount(self.labels, minlength=plan.dataset.classes))
+        weights = loss.prepare(counts)
+        optimizer = Optimizer(
+            self.model,
+            settings,
+            choose(schedules.registry, self.config, "schedule", "linear"),
+            total=plan.resource.max * self._examples_a_unit,
+        )
+        kept = None if weights is None else weights.to(self.device)
+        return Loop(self.model, feed, (loss, kept), optimizer)
+
+    def _tokens(self, names: tuple[str, ...]) -> Tokens:
+        texts = [text for name in names for text in self.plan.dataset.splits[name].texts]
+        return cached_tokens(
+            self.plan.cache,
+            self.backbone.tokenizer,
+            self.backbone.tokenizer_sha256,
+            texts,
+            max_length=self.max_length,
+        )
+
+    @property
+    def max_length(self) -> int:
+        """Longest text in tokens, of the configuration and of the backbone."""
+        return min(self.settings.max_length, self.card.max_length)
+
+    def _padding(self) -> int:
+        return int(self.backbone.tokenizer.pad_token_id or 0)
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "fingerprint": self.fingerprint(),
+            "examples": self.loop.progress.position.examples,
+            "progress": self.loop.progress.to_json(),
+            "schedule": self.loop.optimizer.schedule.state(),
+            "seconds": self._seconds,
+            "reports": [report.to_json() for report in self.reports],
+            "model": {
+                "task": self.plan.task,
+                "trial": self.config.trial,
+                "values": dict(self.config.values),
+                "seed": self.config.seed,
+                "card": {**self.card.to_json(), "revision": self.backbone.revision},
+                "depth": self.depth,
+                "max_length": self.max_length,
+                "precision": self.plan.precision,
+                "label_names": list(self.plan.dataset.label_names),
+                "backbone_sha256": self.backbone.sha256,
+                "tokenizer_sha256": self.backbone.tokenizer_sha256,
+                "data_sha256": self.plan.dataset.sha256,
+                "rows": self.plan.rows,
+            },
+        }
+
+    def _restore(self, snapshot: Snapshot) -> None:
+        load_weights(self.model.trainable(), snapshot.weights)
+        split: dict[str, dict[str, torch.Tensor]] = {"optimizer": {}, "random": {}}
+        for name, tensor in snapshot.training.items():
+            kind, _, rest = name.partition(".")
+            split[kind][rest] = tensor
+        self.loop.optimizer.restore(split["optimizer"])
+        self.loop.optimizer.schedule.restore(snapshot.state["schedule"])
+        self.loop.progress = Progress.from_json(snapshot.state["progress"])
+        self.streams.restore(split["random"])
+        self.reports = [Report.from_json(report) for report in snapshot.state["reports"]]
+        self._seconds = float(snapshot.state["seconds"])
+
+
+def resolve_device(name: str) -> str:
+    """The device of a name; ``auto`` is CUDA where there is one.
+
+    >>> resolve_device("cpu")
+    'cpu'
+    """
+    if name != "auto":
+        return name
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def load_weights(
+    parameters: dict[str, torch.nn.Parameter], weights: dict[str, torch.Tensor]
+) -> None:
+    """Copies kept weights into a model's trained parameters.
+
+    Raises:
+        ValueError: the names are not the same.
+    """
+    if parameters.keys() != weights.keys():
+        odd = sorted(parameters.keys() ^ weights.keys())
+        raise ValueError(f"the kept weights are of another model: {', '.join(odd[:5])}")
+    with torch.no_grad():
+        for name, parameter in parameters.items():
+            parameter.copy_(weights[name])
+
+
+def _write_array(path: Path, array: NDArray[np.float32]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with aside.open("wb") as file:
+        np.save(file, array, allow_pickle=False)
+    aside.replace(path)

@@ -1,0 +1,57 @@
+"""Trains one trial: an assignment in, reports out, each backed by a checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+
+from toprung.core.errors import Interrupted
+from toprung.learn.plan import Plan
+from toprung.learn.run import Run
+from toprung.trial.config import Assignment
+from toprung.trial.report import Report
+
+
+@dataclass(frozen=True)
+class Trainer(Plan):
+    """Trains assignments; a value that can be sent to another process.
+
+    A call trains to each of the resource's points above the assignment's start. At each it
+    scores the ``stopping`` and ``selection`` rows, writes the scores and a checkpoint, and then
+    yields the report, so that no report is without its checkpoint. A report whose checkpoint
+    exists already is given again, not trained again. Closing the generator stops the trial.
+
+    The fields are those of ``Plan``.
+    """
+
+    def __call__(self, assignment: Assignment) -> Iterator[Report]:
+        """Reports of the trial at each point above the assignment's start.
+
+        Raises:
+            TrialDiverged: a loss or a score is not finite.
+            Interrupted: the pause file exists; a later call goes on from there, bit for bit.
+            FixSpec: the configuration does not fit the backbone.
+            FixEnvironment: the backbone cannot be loaded.
+        """
+        torch.set_num_threads(self.cpus)
+        run = Run(self, assignment)
+        yield from [report for report in run.reports if report.resource > assignment.start]
+        for point in self.resource.points:
+            if point <= run.reached:
+                continue
+            report = self._advance(run, point)
+            # Points up to the start were reported in an earlier life whose checkpoints are gone.
+            if point > assignment.start:
+                yield report
+
+    def _advance(self, run: Run, point: int) -> Report:
+        # Another trial may have had its turn in this process since.
+        torch.set_num_threads(self.cpus)
+        with run.streams.turn():
+            if not run.train_to(point):
+                run.save(partial=True)
+                seen = run.loop.progress.position.examples
+                raise Interrupted(f"{run.config.trial} was paused after {seen} examples")
+            return run.report(point)
