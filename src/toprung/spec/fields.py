@@ -5,8 +5,8 @@ from __future__ import annotations
 import inspect
 import math
 import types
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, is_dataclass
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from toprung.core.registry import nearest
@@ -97,7 +97,9 @@ class Field:
             return f" {hint}" if "?" in hint else " Choose one of them."
         if isinstance(value, str) and self.numeric and _reads_as_number(value):
             return " Write it without quotes, units or separators."
-        if self.default is not None:
+        if str in self.kinds and isinstance(value, int | float):
+            return " Put it in quotes where it is meant as text."
+        if self.default is not None and self.problem(self.default) is None:
             return f" For example: {shown(self.default)}."
         return " Choose such a value."
 
@@ -106,22 +108,23 @@ def _reads_as_number(text: str) -> bool:
     return any(character.isdigit() for character in text)
 
 
-def fields_of(component: Callable[..., Any]) -> dict[str, Field]:
+def fields_of(component: type[Any], leave_out: Sequence[str] = ()) -> dict[str, Field]:
     """The options of a component by name, in the order of its constructor.
 
     Args:
-        component: a class, or a callable whose parameters are the options.
+        component: a class.
+        leave_out: parameters that are read in another way.
 
     Raises:
         TypeError: an annotation is none of the plain ones; a bug of the component.
     """
-    maker = component.__init__ if inspect.isclass(component) else component
-    hints = get_type_hints(maker)
-    parameters = list(inspect.signature(maker).parameters.values())
-    if inspect.isclass(component):
-        parameters = parameters[1:]
+    maker = component.__init__
+    # A dataclass may inherit fields; each annotation is read in the module that wrote it.
+    hints = get_type_hints(component if is_dataclass(component) else maker)
+    parameters = list(inspect.signature(maker).parameters.values())[1:]
     plain = [p for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
-    return {p.name: _field(p, hints.get(p.name, str)) for p in plain}
+    named = [p for p in plain if p.name not in leave_out]
+    return {p.name: _field(p, hints.get(p.name, str)) for p in named}
 
 
 def field(name: str, hint: Any, default: Scalar = None, limits: Limit | None = None) -> Field:

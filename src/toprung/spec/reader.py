@@ -1,0 +1,209 @@
+"""Reads the sections of a spec one after another; each may add problems."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from toprung.core.registry import nearest
+from toprung.data.metrics import METRICS
+from toprung.data.source import DataSource
+from toprung.learn.backbone.card import Card, card_names
+from toprung.spec.choices import Component, Entry, read_component, read_components, read_fixed
+from toprung.spec.families import Components, registry
+from toprung.spec.first import read_first
+from toprung.spec.nodes import Node, Problems, shown
+from toprung.spec.resource import read_resource
+from toprung.spec.sections import BUDGET, SEED, TRIAL, filled, read_data, read_fields
+from toprung.spec.space import read_space
+from toprung.spec.spec import SearchSpec
+from toprung.trial.config import Resource
+from toprung.trial.space import Choice, Space, Values
+
+REQUIRED = {"task": "single_label", "data": "{corpus: tickets}", "space": "{backbone: minilm}"}
+DEFAULTS = {"scheduler": "asha", "searcher": "tpe", "ensemble": "greedy"}
+BASELINES = ("majority", "tfidf_logreg")
+_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
+_TAKEN_NAMES = ("records", "README.md")
+_KEYS = (
+    *("name", "task", "data", "space", "metric", "scheduler", "searcher", "resource"),
+    *("budget", "trial", "ensemble", "baselines", "first", "seed"),
+)
+
+
+def read_spec(root: Node, path: Path, problems: Problems) -> SearchSpec | None:
+    """The spec of a tree; None, and why in ``problems``, where something is wrong.
+
+    Args:
+        root: the whole file, a mapping.
+        path: of the file; gives the name and the folder that relative paths start from.
+        problems: what is found wrong is added here.
+    """
+    reader = _Reader(root, path, problems)
+    parts = reader.parts()
+    if problems:
+        return None
+    spec = SearchSpec(path=str(path), **parts)
+    reader.check_together(spec)
+    return None if problems else spec
+
+
+class _Reader:
+    """One spec being read."""
+
+    def __init__(self, root: Node, path: Path, problems: Problems) -> None:
+        self.root = root
+        self.path = path
+        self.problems = problems
+
+    def parts(self) -> dict[str, Any]:
+        """Every part of the spec; usable where no problem was found."""
+        self._check_keys()
+        base = self._base()
+        space, cards = self._space(base)
+        budget = self._section("budget", BUDGET)
+        scheduler = self._component("scheduler")
+        return {
+            "name": self._name(),
+            "task": self._word("task", Components("task").names(), "single_label"),
+            "data": self._data(base, keep_base=not set(cards) <= set(card_names())),
+            "space": space,
+            "cards": cards,
+            "metric": METRICS.get(self._word("metric", list(METRICS), "macro_f1")),
+            "scheduler": scheduler,
+            "searcher": self._component("searcher"),
+            "resource": self._resource(scheduler),
+            **budget,
+            **self._section("trial", TRIAL),
+            "ensemble": self._ensemble(int(budget["trials"])),
+            "baselines": self._baselines(),
+            "first": self._first(space, int(budget["trials"])),
+            "seed": self._seed(),
+        }
+
+    def check_together(self, spec: SearchSpec) -> None:
+        """Asks the task, the scheduler and the searcher whether the rest fits them."""
+        fitting = registry("task").get(spec.task).losses
+        loss = spec.space.parameters.get("loss")
+        for name in [
+            v for v in (loss.values if isinstance(loss, Choice) else []) if v not in fitting
+        ]:
+            text = f"'{name}' does not fit the task {spec.task}. {nearest(str(name), fitting)}"
+            self.problems.add(self._at("space").items["loss"], text)
+        scheduler = registry("scheduler").get(spec.scheduler.name)(**spec.scheduler.options)
+        searcher = registry("searcher").get(spec.searcher.name)(**spec.searcher.options)
+        try:
+            scheduler.prepare(spec.resource, spec.metric)
+        except ValueError as error:
+            self.problems.add(self._at("scheduler"), f"{error}")
+        try:
+            searcher.prepare(spec.space, spec.seed, spec.first)
+        except ValueError as error:
+            self.problems.add(self._at("searcher"), f"{error}")
+
+    def _at(self, key: str) -> Node:
+        return self.root.items.get(key) or Node(key, None, None)
+
+    def _given(self, key: str) -> Node | None:
+        node = self.root.items.get(key)
+        return None if node is None or node.value is None else node
+
+    def _check_keys(self) -> None:
+        for key, node in self.root.items.items():
+            if key not in _KEYS:
+                self.problems.add(node, f"no key '{key}'. {nearest(key, _KEYS)}")
+        for key, example in REQUIRED.items():
+            if self._given(key) is None:
+                text = f"missing. Write for example {key}: {example}."
+                self.problems.add(self._at(key), text)
+
+    def _name(self) -> str:
+        node = self._given("name")
+        name = self.path.stem if node is None else node.value
+        if not isinstance(name, str) or not _SAFE_NAME.match(name) or name in _TAKEN_NAMES:
+            safe = re.sub(r"[^A-Za-z0-9._-]+", "-", str(name)).strip("-._")[:64]
+            safe = "my-search" if not safe or safe in _TAKEN_NAMES else safe
+            what = f"the file's name {shown(name)}" if node is None else node.shown()
+            text = f"{what} cannot name the folder of the search: up to 64 letters, digits, "
+            text += f"'.', '_' and '-' can, but not {' or '.join(_TAKEN_NAMES)}."
+            self.problems.add(self._at("name"), f"{text} Write name: {safe}.")
+        return str(name)
+
+    def _word(self, key: str, known: Sequence[str], default: str) -> str:
+        node = self._given(key)
+        if node is None:
+            return default
+        if isinstance(node.value, str) and node.value in known:
+            return node.value
+        name = node.value if isinstance(node.value, str) else ""
+        what = f"no {key} '{name}'" if name else f"{node.shown()} is not the name of a {key}"
+        self.problems.add(node, f"{what}. {nearest(name, known)}")
+        return default
+
+    def _base(self) -> Path:
+        base = self._at("data").items.get("base")
+        folder = self.path.resolve().parent
+        return folder / base.value if base and isinstance(base.value, str) else folder
+
+    def _mapping(self, key: str) -> Node | None:
+        node = self._given(key)
+        if node is None or isinstance(node.value, Mapping):
+            return node
+        text = f"{node.shown()} is not a mapping. Write for example {key}: {REQUIRED[key]}."
+        self.problems.add(node, text)
+        return None
+
+    def _data(self, base: Path, *, keep_base: bool) -> DataSource | None:
+        node = self._mapping("data")
+        return read_data(node, base, self.problems, keep_base=keep_base) if node else None
+
+    def _space(self, base: Path) -> tuple[Space, Mapping[str, Card]]:
+        node = self._mapping("space")
+        return read_space(node, base, self.problems) if node else (Space({}), {})
+
+    def _section(self, key: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+        return filled(read_fields(self._given(key), fields, self.problems), fields)
+
+    def _seed(self) -> int:
+        node = self._given("seed")
+        only = Node("", None, {"seed": node}) if node else None
+        return int(read_fields(only, {"seed": SEED}, self.problems).get("seed") or 0)
+
+    def _component(self, key: str) -> Component | None:
+        node = self._given(key) or Node(key, None, DEFAULTS[key])
+        return read_component(node, Components(key), self.problems)
+
+    def _resource(self, scheduler: Component | None) -> Resource | None:
+        eta = scheduler.options.get("reduction_factor") if scheduler else None
+        return read_resource(self._given("resource"), int(eta) if eta else None, self.problems)
+
+    def _ensemble(self, trials: int) -> Component | None:
+        found = self._component("ensemble")
+        members = found.options.get("members") if found else None
+        if not found or not isinstance(members, int) or members <= trials:
+            return found
+        named = self._at("ensemble").items.get(found.name, self._at("ensemble"))
+        node = named.items.get("members")
+        if node is None:  # a default is lowered, a wish is refused
+            return Component(found.name, {**found.options, "members": trials})
+        text = f"{members} members cannot come from {trials} trials."
+        self.problems.add(node, f"{text} Lower members, or raise budget.trials.")
+        return None
+
+    def _baselines(self) -> tuple[Component, ...]:
+        family = Components("baseline")
+        node = self._given("baselines")
+        if node is not None:
+            return read_components(node, family, self.problems) if node.value != () else ()
+        found = [Entry(name, self._at("baselines"), None) for name in BASELINES]
+        return tuple(Component(e.name, read_fixed(e, family, self.problems)) for e in found)
+
+    def _first(self, space: Space, trials: int) -> tuple[Values, ...]:
+        node = self._given("first")
+        found = read_first(node, space, self.problems)
+        if node and len(found) > trials:
+            text = f"{len(found)} configurations are more than the {trials} of budget.trials."
+            self.problems.add(node, f"{text} Raise it, or leave some out.")
+        return found

@@ -1,0 +1,85 @@
+"""The small sections of a spec: data, budget, trial, and reading any of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from toprung.core.registry import nearest
+from toprung.data.source import DataSource
+from toprung.spec.choices import read_component
+from toprung.spec.domain import read_scalar
+from toprung.spec.families import Components
+from toprung.spec.fields import Field, field, fields_of
+from toprung.spec.nodes import Node, Problems
+from toprung.trial.space import Scalar
+
+Precision = Literal["float32", "bfloat16"]
+BUDGET = {
+    "trials": field("trials", int, default=24),
+    "minutes": field("minutes", float | None),
+}
+TRIAL = {
+    "cpus": field("cpus", int, default=1),
+    "gpus": field("gpus", float, default=0.0),
+    "precision": field("precision", Precision, default="float32"),
+}
+SEED = field("seed", int, default=0)
+_DATA = fields_of(DataSource, leave_out=("corpus", "corpus_options"))
+
+
+def read_fields(
+    node: Node | None, fields: Mapping[str, Field], problems: Problems
+) -> dict[str, Scalar]:
+    """The values that a section gives, those that fit only; an absent section gives none."""
+    if node is None:
+        return {}
+    if not isinstance(node.value, Mapping):
+        example = f"Write it as a mapping with some of: {', '.join(fields)}."
+        problems.add(node, f"{node.shown()} is not a mapping. {example}")
+        return {}
+    found: dict[str, Scalar] = {}
+    for key, child in node.items.items():
+        if key not in fields:
+            problems.add(child, f"no key '{key}' here. {nearest(key, list(fields))}")
+            continue
+        for value in read_scalar(child, fields[key], problems):
+            found[key] = value
+    return found
+
+
+def filled(given: Mapping[str, Scalar], fields: Mapping[str, Field]) -> dict[str, Any]:
+    """The values of a section with its defaults."""
+    return {name: given.get(name, known.default) for name, known in fields.items()}
+
+
+def read_data(
+    node: Node, base: Path, problems: Problems, *, keep_base: bool = False
+) -> DataSource | None:
+    """Where the data lies; None, and why in ``problems``, where the section is wrong.
+
+    Args:
+        node: the mapping under ``data``.
+        base: folder that relative paths start from.
+        problems: what is found wrong is added here.
+        keep_base: whether the base counts although no path of the data is relative.
+    """
+    before = len(problems)
+    corpus = node.items.get("corpus")
+    rest = {key: child for key, child in node.items.items() if key != "corpus"}
+    known = {**_DATA, "corpus": field("corpus", str)}
+    plain = Node(node.place, node.line, rest) if isinstance(node.value, Mapping) else node
+    given: dict[str, Any] = dict(read_fields(plain, known, problems))
+    if corpus is not None:
+        component = read_component(corpus, Components("corpus"), problems)
+        if component:
+            given |= {"corpus": component.name, "corpus_options": dict(component.options)}
+    if len(problems) > before:
+        return None
+    paths = [str(given[key]) for key in ("train", "validation", "test", "path") if given.get(key)]
+    relative = keep_base or any(not Path(path).is_absolute() for path in paths)
+    source = DataSource(**{**given, "base": str(base) if relative else "."})
+    for problem in source.problems():
+        problems.add(node.items.get(problem.where, node), problem.text)
+    return source if len(problems) == before else None

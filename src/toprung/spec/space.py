@@ -1,0 +1,82 @@
+"""The ``space`` of a spec: which parameters there may be, and what must fit together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+from toprung.core.registry import nearest
+from toprung.learn.backbone.card import Card
+from toprung.learn.settings import Settings
+from toprung.spec.choices import read_choice
+from toprung.spec.domain import read_parameter
+from toprung.spec.families import Backbones, Components
+from toprung.spec.fields import Field, fields_of
+from toprung.spec.nodes import Node, Problems
+from toprung.trial.space import Choice, Float, Int, Parameter, Space
+
+COMPONENTS = ("adapter", "pooling", "head", "loss", "schedule")
+NUMBERS: Mapping[str, Field] = fields_of(Settings)
+KEYS = ("backbone", *COMPONENTS, *NUMBERS)
+
+
+def read_space(node: Node, base: Path, problems: Problems) -> tuple[Space, Mapping[str, Card]]:
+    """The space and the cards of its backbones; what is wrong goes into ``problems``.
+
+    Args:
+        node: the mapping under ``space``.
+        base: folder that paths of backbones start from.
+        problems: what is found wrong is added here.
+    """
+    backbones = Backbones(base)
+    readers = {name: partial(read_parameter, field=NUMBERS[name]) for name in NUMBERS}
+    found: dict[str, Parameter] = {}
+    for key, child in node.items.items():
+        parameter: Parameter | None = None
+        if key == "backbone":
+            parameter = read_choice(child, backbones, problems)
+        elif key in COMPONENTS:
+            parameter = read_choice(child, Components(key), problems)
+        elif key in readers:
+            parameter = readers[key](child, problems=problems)
+        else:
+            problems.add(child, f"no parameter '{key}'. {nearest(key, KEYS)}")
+        if parameter is not None:
+            found[key] = parameter
+    if "backbone" not in node.items:
+        text = f"no backbone. Write backbone: with a name. {nearest('', backbones.names())}"
+        problems.add(node, text)
+    _check_lora(node, found, backbones.cards, problems)
+    _check_length(node, found, backbones.cards, problems)
+    return Space(found), backbones.cards
+
+
+def _check_lora(
+    node: Node, found: Mapping[str, Parameter], cards: Mapping[str, Card], problems: Problems
+) -> None:
+    adapter = found.get("adapter")
+    if not isinstance(adapter, Choice) or "lora" not in adapter.values:
+        return
+    for name in [name for name, card in cards.items() if not card.lora_targets]:
+        text = f"'lora' does not fit backbone '{name}': its card names no lora_targets."
+        others = [value for value in adapter.values if value != "lora"] or ["full", "frozen"]
+        allowed = ", ".join(map(str, others))
+        problems.add(node.items["adapter"], f"{text} Use {allowed}, or add them to the card.")
+
+
+def _check_length(
+    node: Node, found: Mapping[str, Parameter], cards: Mapping[str, Card], problems: Problems
+) -> None:
+    longest = _largest(found.get("max_length"))
+    for name, card in cards.items():
+        if longest > card.max_length:
+            text = f"{longest:g} is above {card.max_length}, the longest input of '{name}'."
+            problems.add(node.items["max_length"], f"{text} Lower it.")
+
+
+def _largest(parameter: Parameter | None) -> float:
+    if isinstance(parameter, Int | Float):
+        return parameter.high
+    values = parameter.values if parameter else []
+    return max((v for v in values if isinstance(v, int | float)), default=0)
