@@ -16,7 +16,6 @@ from toprung.judge.baselines._base import SMALLEST, Baseline
 from toprung.judge.counts import FROM_COUNTS, count_classes
 
 _GRID = (1.0, 4.0, 16.0)
-_WORD = r"(?u)\b\w+\b"
 
 
 @dataclass
@@ -81,9 +80,7 @@ def _regression(c: float) -> Any:
 
 def _vectorizer(texts: Sequence[str]) -> Any:
     """Learns the vocabulary; texts without any word give one that knows a placeholder only."""
-    vectors = TfidfVectorizer(
-        ngram_range=(1, 2), sublinear_tf=True, token_pattern=_WORD, dtype=np.float64
-    )
+    vectors = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
     try:
         return vectors.fit(texts)
     except ValueError:  # scikit-learn's word for an empty vocabulary
