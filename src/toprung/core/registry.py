@@ -6,8 +6,8 @@ import difflib
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Sequence
-from typing import Generic, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -63,3 +63,12 @@ class Registry(Generic[T]):
         if len(found) != 1:
             raise TypeError(f"{module.__name__} defines {len(found)} {self.base.__name__}s, not 1")
         return found[0]
+
+    def make(self, name: str, options: Mapping[str, Any]) -> T:
+        """A component with its options, which are its constructor's keywords.
+
+        Raises:
+            KeyError: no component of that name.
+            TypeError, ValueError: the options do not fit; a spec's options have been checked.
+        """
+        return self.get(name)(**options)

@@ -1,0 +1,172 @@
+"""One function per stage, and ``Search``: what scripts and notebooks use."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from toprung.api.ensembling import ensemble
+from toprung.api.folder import Folder, find_search
+from toprung.api.opening import Run, Settings, open_run, reopen, search_folder
+from toprung.api.progress import NotebookBar, Progress
+from toprung.api.reporting import write_report
+from toprung.api.searching import search
+from toprung.judge.leaderboard import Row, best_trial, rank_trials, to_frame
+from toprung.ship.predictor import Ensemble
+from toprung.spec.load import load_spec
+from toprung.spec.spec import SearchSpec
+from toprung.trial.history import History
+
+__all__ = ["Ensemble", "Search"]
+
+
+class Search:
+    """A search from its spec to its ensemble.
+
+    >>> Search("search/quickstart.yaml").fit().ensemble().predict(["my parcel is late"])
+    ... # doctest: +SKIP
+    ['shipping_delay']
+    """
+
+    def __init__(
+        self,
+        spec: str | SearchSpec,
+        *overrides: str,
+        settings: Settings | None = None,
+    ) -> None:
+        """Names the search; nothing is read but the spec.
+
+        Args:
+            spec: path or catalogue name of a YAML, or a loaded spec.
+            overrides: ``key=value`` as on the command line.
+            settings: runner, Ray address, results folder.
+
+        Raises:
+            FixSpec: the spec has problems; all are told.
+        """
+        self.spec = spec if isinstance(spec, SearchSpec) else load_spec(spec, overrides)
+        self.settings = settings or Settings()
+        self.folder = search_folder(self.spec, self.settings.results)
+        self._run: Run | None = None
+
+    @classmethod
+    def attach(cls, name: str, settings: Settings | None = None) -> Search:
+        """A search that was begun before, by its name or folder.
+
+        Raises:
+            FixSpec: there is none of that name.
+        """
+        settings = settings or Settings()
+        folder = find_search(name, settings.results)
+        found = cls(reopen(folder), settings=settings)
+        found.folder = folder
+        return found
+
+    def fit(self, *, more_trials: int = 0) -> Search:
+        """Searches, builds the ensemble and writes the report; goes on where it was left.
+
+        Args:
+            more_trials: added to the budget of a search that was begun before.
+
+        Raises:
+            Interrupted: paused with ``pause``; call again to go on.
+            GiveUp: no trial is usable.
+            FixData, FixEnvironment: see their messages.
+        """
+        with open_run(self.spec, self.folder, self._shown()) as run:
+            self._run = run
+            try:
+                if more_trials:
+                    run.driver.extend(more_trials)
+                if run.driver.history.closed is None:
+                    search(run)
+                if not run.driver.history.ensembles or _is_stale(run.driver.history):
+                    ensemble(run)
+                if not run.simulated:
+                    write_report(run)
+            finally:
+                self._run = None
+        return self
+
+    def rebuild_ensemble(self) -> Search:
+        """Builds ensemble and report again, from the trials that there are."""
+        with open_run(self.spec, self.folder, self._shown()) as run:
+            self._run = run
+            try:
+                ensemble(run)
+                if not run.simulated:
+                    write_report(run)
+            finally:
+                self._run = None
+        return self
+
+    def report(self) -> str:
+        """Writes the report again from journal and predictions; returns its text."""
+        with open_run(self.spec, self.folder, self.settings) as run:
+            write_report(run)
+        return self.folder.report.read_text(encoding="utf-8")
+
+    def pause(self) -> None:
+        """Lets running trials save themselves and leave; safe to call from a signal handler."""
+        if self._run is not None:
+            self.folder.pause.touch()
+            self._run.driver.interrupt()
+
+    def history(self) -> History:
+        """The state of the search, folded from its journal."""
+        return self.folder.history()
+
+    def rows(self) -> list[Row]:
+        """The leaderboard's rows, best first."""
+        return rank_trials(self.history(), self.spec.metric)
+
+    def leaderboard(self) -> pd.DataFrame:
+        """The leaderboard, best first: the columns of ``leaderboard.csv``."""
+        return to_frame(self.rows())
+
+    def best(self) -> dict[str, Any]:
+        """The configuration of the best trial.
+
+        Raises:
+            LookupError: no trial has a score yet.
+        """
+        row = best_trial(self.rows())
+        if row is None:
+            raise LookupError("no trial has a score yet")
+        return dict(row.values)
+
+    def ensemble(self) -> Ensemble:
+        """The saved ensemble, loaded.
+
+        Raises:
+            FixEnvironment: it was not built yet, or a file of it was changed.
+        """
+        return Ensemble.load(self.folder.ensemble)
+
+    def predict(self, texts: Sequence[str]) -> list[str]:
+        """The ensemble's label of each text."""
+        return self.ensemble().predict(texts)
+
+    def predict_proba(self, texts: Sequence[str]) -> Any:
+        """The ensemble's calibrated probabilities, shape (texts, classes)."""
+        return self.ensemble().predict_proba(texts)
+
+    def _repr_html_(self) -> str:
+        begun = self.folder.journal.is_file()
+        return str(self.leaderboard().to_html()) if begun else f"{self.spec.name}: not begun"
+
+    def _shown(self) -> Settings:
+        """The settings, with a progress bar where a notebook would show one."""
+        if "ipykernel" not in sys.modules or self.settings.watchers:
+            return self.settings
+        bar = NotebookBar(Progress(self.spec, Path(self.settings.results)))
+        return Settings(**{**vars(self.settings), "watchers": (bar,)})
+
+
+def _is_stale(history: History) -> bool:
+    """Whether trials were tried after the last ensemble."""
+    return bool(history.ensembles[-1]["trials"] != len(history.trials))

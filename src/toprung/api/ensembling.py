@@ -1,0 +1,192 @@
+"""From the best configurations to the saved ensemble, and what the test split says of it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from toprung.api.opening import Run
+from toprung.api.searching import fit_baseline, leaderboard, work
+from toprung.core.errors import GiveUp
+from toprung.core.files import new_folder, sha256_file, sync_folder, write_json
+from toprung.core.seeds import derive_seed
+from toprung.data.metrics import measure
+from toprung.judge.calibrate import Calibration, apply_temperature, calibrate
+from toprung.judge.ensembles._base import blend
+from toprung.judge.finalists import choose_finalists
+from toprung.judge.intervals import bootstrap, bootstrap_gain
+from toprung.judge.leaderboard import best_trial, write_leaderboard
+from toprung.learn.member import load_member, save_member
+from toprung.learn.trainer import Trainer
+from toprung.ship.predictor import ENSEMBLE_NAME, Ensemble
+from toprung.trial.history import TrialRecord
+
+Floats = npt.NDArray[Any]
+TEST_FOLDER = "test"
+
+
+def ensemble(run: Run) -> None:
+    """Trains the finalists, weighs and calibrates them, saves ``ensemble/``, tests once.
+
+    Raises:
+        Interrupted: the search was paused.
+        GiveUp: no trial reached the last rung.
+    """
+    trials = train_finalists(run)
+    write_leaderboard(run.folder.leaderboard, leaderboard(run))
+    if run.simulated:
+        run.driver.write("ensembled", members=trials, trials=len(run.driver.history.trials))
+        return
+    records = [run.driver.history.trials[trial] for trial in _candidates(run, trials)]
+    if not records:
+        raise GiveUp("No trial reached the last rung, so there is nothing to build from.")
+    logits = {r.config.trial: predictions(run, r, "selection") for r in records}
+    labels = run.dataset.splits["selection"].labels
+    weights = run.method.weigh(logits, labels, run.spec.metric)
+    calibration = calibrate(blend(logits, weights), labels)
+    said = _save(run, weights, calibration)
+    said["test"] = _test(run)
+    write_json(run.folder.ensemble / ENSEMBLE_NAME, said)
+    run.driver.write(
+        "ensembled",
+        members=list(weights),
+        trials=len(run.driver.history.trials),
+        test=said["test"]["value"],
+    )
+
+
+def train_finalists(run: Run) -> list[str]:
+    """Trains the best configurations to the last rung; returns their trials."""
+    rows = leaderboard(run)
+    stopping = {
+        trial: predictions(run, record, "stopping")
+        for trial, record in run.driver.history.trials.items()
+        if not run.simulated and record.best(run.spec.metric) is not None
+    }
+    chosen = choose_finalists(rows, stopping, run.method.candidates)
+    anew = run.method.rows == "all"
+    names = [finalist.trial for finalist in chosen if "-s" not in finalist.trial]
+    trials = run.driver.train_fully(names, seeds=run.method.seeds, anew=anew)
+    train = run.train
+    if isinstance(train, Trainer):
+        train = replace(train, rows=run.method.rows)
+    work(run, train)
+    return trials
+
+
+def predictions(run: Run, record: TrialRecord, split: str) -> Floats:
+    """A trial's logits (N, C) on a split, saved at its best report."""
+    best = record.best(run.spec.metric)
+    assert best is not None
+    file = run.folder.trials / record.config.trial / "predictions" / f"{best.resource}.{split}.npy"
+    return np.asarray(np.load(file, allow_pickle=False))
+
+
+def _candidates(run: Run, trials: Sequence[str]) -> list[str]:
+    """The finalists that got through, and every other trial that reached the last rung."""
+    completed = [record.config.trial for record in run.driver.history.in_state("completed")]
+    anew = run.method.rows == "all"
+    return [trial for trial in completed if trial in trials or not anew]
+
+
+def _save(run: Run, weights: Mapping[str, float], calibration: Calibration) -> dict[str, Any]:
+    members: list[dict[str, Any]] = []
+    said: dict[str, Any] = {
+        "members": members,
+        "temperature": calibration.temperature,
+        "calibration": {
+            "split": "selection",
+            "ece_before": calibration.ece_before,
+            "ece_after": calibration.ece_after,
+        },
+        "labels": list(run.dataset.label_names),
+        "metric": run.spec.metric.name,
+        "task": run.spec.task,
+        "data_sha256": run.dataset.sha256,
+    }
+    with new_folder(run.folder.ensemble) as aside:
+        for trial, weight in weights.items():
+            members.append(_save_member(run, trial, aside) | {"weight": weight})
+        write_json(aside / ENSEMBLE_NAME, said)
+    return said
+
+
+def _save_member(run: Run, trial: str, aside: Path) -> dict[str, Any]:
+    record = run.driver.history.trials[trial]
+    best = record.best(run.spec.metric)
+    assert best is not None
+    assert best.checkpoint is not None
+    folder = aside / "members" / trial
+    card = run.spec.cards[str(record.config.values["backbone"])]
+    save_member(run.folder.trials / trial, best.checkpoint, folder)
+    files = {p.name: sha256_file(p) for p in sorted(folder.iterdir()) if p.is_file()}
+    return {
+        "trial": trial,
+        "backbone": card.name,
+        "source": card.source,
+        "revision": card.revision,
+        "config": dict(record.config.values),
+        "seed": record.config.seed,
+        "resource": best.resource,
+        "sha256": files["member.safetensors"],
+        "files": files,
+    }
+
+
+def _test(run: Run) -> dict[str, Any]:
+    """Opens the test split: metrics of ensemble, best trial and baselines, with intervals."""
+    split = run.dataset.splits["test"]
+    loaded = Ensemble.load(run.folder.ensemble)
+    logits = loaded.member_logits(split.texts)
+    blended = blend(logits, loaded.weights)
+    best = best_trial(leaderboard(run))
+    assert best is not None
+    if best.trial not in logits:
+        logits[best.trial] = _one_trial(run, best.trial, split.texts)
+    everyone = {
+        "ensemble": np.log(np.maximum(apply_temperature(blended, loaded.temperature), 1e-12)),
+        "best_trial": logits[best.trial],
+        **{
+            component.name: fit_baseline(run, component.name).logits(split.texts)
+            for component in run.spec.baselines
+        },
+    }
+    _keep(run.folder.root / "predictions", everyone, split.labels)
+    seed = derive_seed(run.spec.seed, "bootstrap")
+    own, metric = everyone["ensemble"], run.spec.metric
+    value = bootstrap(metric, own, split.labels, seed=seed)
+    gain = bootstrap_gain(metric, own, everyone["best_trial"], split.labels, seed=seed)
+    return {
+        "rows": len(split),
+        "opened": len(run.driver.history.ensembles) + 1,
+        "value": value.value,
+        "interval": [value.low, value.high],
+        "best_trial": {
+            "trial": best.trial,
+            "value": measure(logits[best.trial], split.labels)[metric.name],
+        },
+        "gain_over_best_trial": {"value": gain.value, "interval": [gain.low, gain.high]},
+    }
+
+
+def _one_trial(run: Run, trial: str, texts: Sequence[str]) -> Floats:
+    with new_folder(run.folder.root / ".best") as aside:
+        _save_member(run, trial, aside)
+        member = load_member(aside / "members" / trial)
+        logits = member.logits(texts)
+    shutil.rmtree(run.folder.root / ".best", ignore_errors=True)
+    return logits
+
+
+def _keep(folder: Path, everyone: Mapping[str, Floats], labels: Floats) -> None:
+    with new_folder(folder) as aside:
+        np.save(aside / "labels.npy", labels, allow_pickle=False)
+        for who, logits in everyone.items():
+            np.save(aside / f"{who}.npy", logits.astype(np.float32), allow_pickle=False)
+    sync_folder(folder)

@@ -1,0 +1,110 @@
+"""Where a running search stands: a fold over its events, for whatever face shows it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tqdm.auto import tqdm
+
+from toprung.judge.leaderboard import best_trial, rank_trials
+from toprung.search.schedulers._base import rungs
+from toprung.spec.spec import SearchSpec
+from toprung.trial.history import History
+from toprung.trial.journal import Event
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Numbers of a live table.
+
+    Attributes:
+        counts: trials by state.
+        best: trial and metric of the best so far; None before the first report.
+        eta_seconds: until the search phase is through, at the pace so far; None while unknown.
+        disk_left: bytes free where results are written.
+    """
+
+    counts: Mapping[str, int]
+    suggested: int
+    trials: int
+    best: tuple[str, float] | None
+    elapsed: float
+    eta_seconds: float | None
+    disk_left: int
+
+
+class Progress:
+    """Follows a search's events and says where it stands."""
+
+    def __init__(self, spec: SearchSpec, folder: Path, history: History | None = None) -> None:
+        self.spec = spec
+        self.history = history or History()
+        self._folder = folder
+        self._elapsed = 0.0
+        self._expected = _expected_resource(spec)
+
+    def __call__(self, event: Event) -> None:
+        """Takes in an event."""
+        self.history.apply(event)
+        self._elapsed = event["at"]
+
+    def standing(self) -> Standing:
+        """Where the search stands after the last event."""
+        records = self.history.trials.values()
+        counts: dict[str, int] = {}
+        for record in records:
+            counts[record.state] = counts.get(record.state, 0) + 1
+        best = best_trial(rank_trials(self.history, self.spec.metric))
+        existing = next(p for p in (self._folder, *self._folder.parents) if p.exists())
+        return Standing(
+            counts=counts,
+            suggested=len(records),
+            trials=self.spec.trials + self.history.extended,
+            best=None if best is None or best.score is None else (best.trial, best.score),
+            elapsed=self._elapsed,
+            eta_seconds=self._eta(),
+            disk_left=shutil.disk_usage(existing).free,
+        )
+
+    def _eta(self) -> float | None:
+        spent = sum(record.resource for record in self.history.trials.values())
+        if not spent or self.history.closed is not None:
+            return None
+        return self._elapsed * max(0.0, self._expected / spent - 1)
+
+
+def _expected_resource(spec: SearchSpec) -> float:
+    """What ASHA is expected to spend: one in eta of each rung climbs to the next."""
+    eta = spec.scheduler.options.get("reduction_factor", 3)
+    if not isinstance(eta, int) or spec.scheduler.name != "asha":
+        return float(spec.trials * spec.resource.max)
+    total, reached = 0.0, 0
+    for number, rung in enumerate(rungs(spec.resource.min, spec.resource.max, eta)):
+        total += max(1.0, spec.trials / eta**number) * (rung - reached)
+        reached = rung
+    return total
+
+
+class NotebookBar:
+    """One bar over the trials of a search, as notebooks show it."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._bar = tqdm(total=progress.spec.trials, unit="trial", desc=progress.spec.name)
+
+    def __call__(self, event: Event) -> None:
+        """Moves the bar to the trials that are through."""
+        self._progress(event)
+        if event["kind"] not in ("decided", "failed", "closed"):
+            return
+        standing = self._progress.standing()
+        running = standing.counts.get("running", 0)
+        self._bar.n = standing.suggested - running
+        if standing.best is not None:
+            self._bar.set_postfix(best=f"{standing.best[0]} {standing.best[1]:.4f}")
+        self._bar.refresh()
+        if event["kind"] == "closed":
+            self._bar.close()

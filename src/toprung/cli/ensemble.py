@@ -1,0 +1,24 @@
+"""``toprung ensemble``: the ensemble built again from the trials that there are."""
+
+from __future__ import annotations
+
+from toprung.api import Search
+from toprung.api.folder import find_search
+from toprung.api.opening import Settings, reopen
+from toprung.cli.options import Address, Results, RunnerName, SearchName
+from toprung.cli.running import run_search
+
+
+def ensemble(
+    name: SearchName,
+    runner: RunnerName = "ray",
+    results: Results = "results",
+    address: Address = None,
+) -> None:
+    """Train the best configurations fully, weigh and calibrate them, save ensemble/.
+
+    Example: toprung ensemble quickstart
+    """
+    folder = find_search(name, results)
+    settings = Settings(runner=runner, address=address, results=str(folder.root.parent))
+    run_search(reopen(folder), settings, Search.rebuild_ensemble, f"toprung ensemble {name}")

@@ -1,0 +1,120 @@
+"""The live view of a running search: one table on a terminal, a line an event elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Group
+from rich.live import Live
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from toprung.api.opening import Settings, search_folder
+from toprung.api.progress import Progress, Standing
+from toprung.cli.console import ERRORS, duration
+from toprung.spec.spec import SearchSpec
+from toprung.trial.journal import Event
+
+RECENT = 6
+
+
+class View:
+    """Follows events; redraws a table on a terminal, else prints a line for each that matters."""
+
+    def __init__(self, progress: Progress, live: Live | None) -> None:
+        self._progress = progress
+        self._live = live
+        self._recent: list[str] = []
+        self._metric = progress.spec.metric.name
+
+    def __call__(self, event: Event) -> None:
+        """Shows an event."""
+        self._progress(event)
+        said = self._words(event)
+        if said is None:
+            return
+        if self._live is None:
+            ERRORS.print(f"{duration(event['at']):>8}  {said}", markup=False)
+            return
+        self._recent = [*self._recent, said][-RECENT:]
+        self._live.update(self._table(self._progress.standing()))
+
+    def close(self) -> None:
+        """Leaves the terminal as it is."""
+        if self._live is not None:
+            self._live.stop()
+
+    def _words(self, event: Event) -> str | None:
+        kind, trial = event["kind"], event.get("trial", "")
+        if kind == "baseline":
+            value = event["metrics"].get(self._metric)
+            return f"baseline {event['name']}: {self._metric} {value:.4f}, {event['seconds']:.1f} s"
+        if kind == "started":
+            values = self._progress.history.trials[trial].config.values
+            said = "goes on" if event["from"] else "starts"
+            short = " ".join(f"{k.rpartition('.')[2]}={_short(v)}" for k, v in values.items())
+            return f"{trial} {said} at {event['from']}: {short}"
+        if kind == "decided":
+            return self._decided(event)
+        if kind in ("failed", "finalist"):
+            return f"{trial} {event['reason']}"
+        return f"search phase over: {event['reason']}" if kind == "closed" else None
+
+    def _decided(self, event: Event) -> str:
+        record = self._progress.history.trials[event["trial"]]
+        report = next((r for r in record.reports if r.resource == event["resource"]), None)
+        value = "" if report is None else f" {self._metric} {report.metrics[self._metric]:.4f}"
+        return f"{event['trial']} at {event['resource']}{value}: {event['reason']}"
+
+    def _table(self, standing: Standing) -> Group:
+        table = Table(title=f"toprung · {self._progress.spec.name}", title_justify="left")
+        counts = standing.counts
+        done = {
+            "trials": f"{standing.suggested}/{standing.trials}",
+            "running": str(counts.get("running", 0)),
+            "paused": str(counts.get("paused", 0)),
+            "stopped": str(counts.get("stopped", 0)),
+            "completed": str(counts.get("completed", 0)),
+            "failed": str(counts.get("failed", 0) + counts.get("diverged", 0)),
+            f"best {self._metric}": _best(standing),
+            "elapsed": duration(standing.elapsed),
+            "ETA": _eta(standing.eta_seconds),
+            "disk left": f"{standing.disk_left / 2**30:.0f} GiB",
+        }
+        for name in done:
+            table.add_column(name, justify="right")
+        table.add_row(*done.values())
+        return Group(
+            table, *(Text(line, style="dim", overflow="ellipsis") for line in self._recent)
+        )
+
+
+def _best(standing: Standing) -> str:
+    if standing.best is None:
+        return "–"
+    return f"{standing.best[1]:.4f} ({escape(standing.best[0])})"
+
+
+def _eta(seconds: float | None) -> str:
+    if seconds is None:
+        return "–"
+    return f"{duration(seconds * 0.7)} – {duration(seconds * 1.4)}"
+
+
+def _short(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+@contextmanager
+def live_view(spec: SearchSpec, settings: Settings) -> Iterator[View]:
+    """A view that suits where the errors stream goes."""
+    folder = search_folder(spec, settings.results)
+    history = folder.history() if folder.journal.is_file() else None
+    progress = Progress(spec, folder.root, history)
+    if not ERRORS.is_terminal:
+        yield View(progress, None)
+        return
+    with Live(console=ERRORS, transient=True, refresh_per_second=4) as live:
+        yield View(progress, live)

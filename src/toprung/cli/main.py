@@ -1,0 +1,88 @@
+"""The command line: verbs in the order of the path, errors in words, exit codes kept."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from toprung import __version__
+from toprung.cli import (
+    board,
+    data,
+    ensemble,
+    predict,
+    report,
+    resume,
+    search,
+    tensorboard,
+    validate,
+)
+from toprung.cli.console import ERRORS
+from toprung.core.errors import Interrupted, ToprungError
+
+app = typer.Typer(
+    name="toprung",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="One YAML file in, the best-config ensemble out: hyperparameter search for fine-tuning "
+    "transformers on Ray. The verbs stand in the order of the path.",
+    epilog="Exit codes: 0 ok · 1 no usable trial · 2 bad spec or data · 3 environment · "
+    "4 partial · 130 interrupted (resumable).",
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"toprung {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Options that stand before every verb."""
+    if debug:
+        os.environ["TOPRUNG_DEBUG"] = "1"
+
+
+app.command("data")(data.show_data)
+app.command("validate")(validate.validate)
+app.command("search")(search.search)
+app.command("resume")(resume.resume)
+app.command("board")(board.board)
+app.command("tensorboard")(tensorboard.tensorboard)
+app.command("ensemble")(ensemble.ensemble)
+app.command("predict")(predict.predict)
+app.command("report")(report.report)
+
+
+def main() -> None:
+    """Runs a verb; an error of toprung's becomes its message and its exit code."""
+    try:
+        app(standalone_mode=True)
+    except ToprungError as error:
+        if os.environ.get("TOPRUNG_DEBUG"):
+            raise
+        if not isinstance(error, Interrupted):
+            ERRORS.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(Interrupted.exit_code)
+    except BrokenPipeError:
+        # The reader of a pipe has gone, as with `toprung board x | head`.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""``toprung predict``: rows in, rows with label and probabilities out."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Any, TextIO
+
+import typer
+
+from toprung.api.folder import find_search
+from toprung.cli.options import Results
+from toprung.core.errors import FixData, Problem
+from toprung.core.files import write_text
+from toprung.ship.predictor import ENSEMBLE_NAME, Ensemble
+
+BATCH = 1024
+
+
+def predict(
+    name: Annotated[
+        str, typer.Argument(metavar="SEARCH", help="Name or folder of a search, or an ensemble/.")
+    ],
+    rows: Annotated[str, typer.Argument(help="JSON Lines with a text a row; - reads stdin.")],
+    out: Annotated[str, typer.Option("-o", "--out", help="JSON Lines; - for stdout.")] = "-",
+    text: Annotated[str, typer.Option("--text", help="Field that holds the text.")] = "text",
+    results: Results = "results",
+) -> None:
+    """Label rows with the ensemble: each row comes back with label and probabilities.
+
+    Example: toprung predict quickstart rows.jsonl -o out.jsonl
+    """
+    folder = Path(name)
+    if not (folder / ENSEMBLE_NAME).is_file():
+        folder = find_search(name, results).ensemble
+    source = "standard input" if rows == "-" else rows
+    lines = sys.stdin if rows == "-" else _open(rows)
+    read = list(_rows(lines, source, text)) if rows != "-" else _rows(lines, source, text)
+    answers = _answers(Ensemble.load(folder), read, text)
+    if out == "-":
+        for line in answers:
+            print(line, flush=True)
+        return
+    write_text(Path(out), "".join(f"{line}\n" for line in answers))
+
+
+def _open(path: str) -> TextIO:
+    try:
+        return Path(path).open(encoding="utf-8-sig")
+    except OSError as error:
+        raise FixData(path, [Problem("", f"cannot be read: {error.strerror}.")]) from None
+
+
+def _rows(lines: Iterable[str], source: str, text: str) -> Iterator[dict[str, Any]]:
+    number = 0
+    try:
+        for number, line in enumerate(lines, 1):
+            if line.strip():
+                yield _row(line, number, source=source, text=text)
+    except UnicodeDecodeError as error:
+        problem = Problem("", f"is not UTF-8 ({error.reason}). Convert it first.", number + 1)
+        raise FixData(source, [problem]) from None
+
+
+def _row(line: str, number: int, *, source: str, text: str) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except ValueError as error:
+        raise FixData(source, [Problem("", f"not JSON: {error}.", number)]) from None
+    if isinstance(row, str):
+        row = {text: row}
+    if not isinstance(row, dict) or not isinstance(row.get(text), str):
+        had = ", ".join(row) if isinstance(row, dict) else type(row).__name__
+        problem = Problem(text, f"no text there; the row has: {had}. Name it with --text.", number)
+        raise FixData(source, [problem])
+    return row
+
+
+def _answers(ensemble: Ensemble, rows: Iterable[dict[str, Any]], text: str) -> Iterator[str]:
+    waiting = iter(rows)
+    while batch := list(islice(waiting, BATCH)):
+        found = ensemble.predictions([row[text] for row in batch])
+        for row, answer in zip(batch, found, strict=True):
+            added = {"label": answer.label, "probabilities": _rounded(answer.probabilities)}
+            yield json.dumps({**row, **added}, ensure_ascii=False)
+
+
+def _rounded(probabilities: Any) -> dict[str, float]:
+    return {label: round(p, 6) for label, p in probabilities.items()}

@@ -1,0 +1,111 @@
+"""How a search ends on the terminal: ranking, ensemble, what was saved, what comes next."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from toprung.api import Search
+from toprung.cli.console import duration
+from toprung.core.files import read_json
+from toprung.judge.budget import savings, search_phase
+from toprung.judge.leaderboard import Row
+from toprung.ship.predictor import ENSEMBLE_NAME
+from toprung.trial.journal import read_events
+
+TOP = 8
+
+
+def print_summary(search: Search, out: Console) -> None:
+    """Prints what a search amounts to, from its folder."""
+    rows = search.rows()
+    shown = [row for row in rows if row.state == "baseline" or (row.rank or TOP + 1) <= TOP]
+    out.print()
+    out.print(board_table(shown, search.spec.metric.name))
+    if len(shown) < len(rows):
+        out.print(f"[dim]and {len(rows) - len(shown)} more: toprung board {search.spec.name}[/]")
+    if (search.folder.ensemble / ENSEMBLE_NAME).is_file():
+        _print_test(search, out)
+    saved = savings(search_phase(read_events(search.folder.journal)), search.spec.resource)
+    out.print(
+        f"early stopping spent {saved.spent:,} of the {saved.full:,} {search.spec.resource.unit} "
+        f"that {saved.trials} full trainings take: [bold]{saved.saved_share:.0%}[/] saved"
+    )
+    _print_next(search, out)
+
+
+def board_table(rows: Sequence[Row], metric: str) -> Table:
+    """The leaderboard as a table: the choices that differ, and why each trial stopped."""
+    table = Table(title="leaderboard (stopping split)", title_justify="left", expand=False)
+    for name in ("rank", "trial", metric, "resource", "cost"):
+        table.add_column(name, justify="left" if name == "trial" else "right", no_wrap=True)
+    table.add_column("state", no_wrap=True)
+    table.add_column("configuration", overflow="fold", ratio=2)
+    table.add_column("reason", overflow="fold", ratio=2)
+    for row in rows:
+        style = "dim" if row.state == "baseline" else None
+        table.add_row(
+            "" if row.rank is None else str(row.rank),
+            escape(row.trial),
+            "–" if row.score is None else f"{row.score:.4f}",
+            "" if row.resource is None else f"{row.resource:,}",
+            duration(row.seconds),
+            row.state,
+            escape(_configuration(row)),
+            escape(row.reason),
+            style=style,
+        )
+    return table
+
+
+def _configuration(row: Row) -> str:
+    parts = []
+    for name, value in row.values.items():
+        shown = f"{value:.3g}" if isinstance(value, float) else str(value)
+        plain = "." not in name and isinstance(value, str)
+        parts.append(shown if plain else f"{name.rpartition('.')[2]}={shown}")
+    return " ".join(parts)
+
+
+def _print_test(search: Search, out: Console) -> None:
+    said = read_json(search.folder.ensemble / ENSEMBLE_NAME)
+    with search.folder.metrics.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    metric = search.spec.metric.name
+    names = [metric, *(n for n in ("accuracy", "macro_f1", "log_loss") if n != metric)]
+    table = Table(title=f"test split ({said['test']['rows']} rows)", title_justify="left")
+    table.add_column("who")
+    for name in names:
+        table.add_column(name, justify="right")
+    for row in rows:
+        bold = "bold" if row["who"] == "ensemble" else None
+        table.add_row(row["who"], *(f"{float(row[name]):.4f}" for name in names), style=bold)
+    out.print(table)
+    members = ", ".join(f"{m['trial']} × {m['weight']:.2f}" for m in said["members"])
+    out.print(f"members: {escape(members)} · temperature {said['temperature']:.2f}")
+    gain = said["test"]["gain_over_best_trial"]
+    low, high = gain["interval"]
+    sure = "" if low <= 0 <= high else ", which is more than chance"
+    out.print(
+        f"gain over the best single trial ({said['test']['best_trial']['trial']}): "
+        f"[bold]{gain['value']:+.4f}[/] (95 % interval {low:+.4f} to {high:+.4f}{sure})"
+    )
+
+
+def _print_next(search: Search, out: Console) -> None:
+    name = search.spec.name
+    default = search.settings.results == "results"
+    where = "" if default else f" --results {search.settings.results}"
+    out.print("\nnext:")
+    for command, what in (
+        (f"toprung board {name}{where}", "every trial"),
+        (f"toprung tensorboard {name}{where}", "curves and hyperparameters"),
+        (f"toprung predict {name} rows.jsonl -o out.jsonl{where}", "label new rows"),
+        (f"toprung resume {name} --trials +20{where}", "search on"),
+        (str(search.folder.report), "the report"),
+    ):
+        out.print(f"  [bold]{escape(command)}[/]  [dim]{what}[/]")

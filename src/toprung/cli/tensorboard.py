@@ -1,0 +1,29 @@
+"""``toprung tensorboard``: trials side by side, on this machine only."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from toprung.api.folder import find_search
+from toprung.cli.console import OUT
+from toprung.cli.options import Results, SearchName
+
+
+def tensorboard(
+    name: SearchName,
+    port: Annotated[int, typer.Option("--port", help="0 takes a free one.")] = 6006,
+    results: Results = "results",
+) -> None:
+    """Start TensorBoard on a search, reachable from this machine only (127.0.0.1).
+
+    Example: toprung tensorboard quickstart --port 0
+    """
+    folder = find_search(name, results)
+    command = ["-m", "tensorboard.main", "--logdir", str(folder.trials)]
+    command += ["--bind_all=false", "--host", "127.0.0.1", "--port", str(port)]
+    OUT.print(f"tensorboard --logdir {folder.trials}")
+    os.execv(sys.executable, [sys.executable, *command])

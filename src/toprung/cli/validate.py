@@ -1,0 +1,34 @@
+"""``toprung validate``: a spec read and checked, nothing run."""
+
+from __future__ import annotations
+
+from toprung.cli.console import OUT, print_json
+from toprung.cli.options import Json, Overrides, SpecPath
+from toprung.search.schedulers._base import rungs
+from toprung.spec.load import load_spec
+
+
+def validate(spec: SpecPath, overrides: Overrides = None, json: Json = False) -> None:
+    """Check a spec: every problem at once, or what it resolves to.
+
+    Example: toprung validate search/quickstart.yaml budget.trials=4
+    """
+    loaded = load_spec(spec, overrides or [])
+    eta = loaded.scheduler.options.get("reduction_factor", 3)
+    ladder = rungs(loaded.resource.min, loaded.resource.max, int(str(eta)))
+    if json:
+        print_json(
+            {
+                "name": loaded.name,
+                "resolved": loaded.resolved,
+                "combinations": loaded.combinations,
+                "trials": loaded.trials,
+                "rungs": ladder,
+            }
+        )
+        return
+    OUT.print(loaded.resolved, markup=False)
+    many = loaded.combinations
+    OUT.print(f"configurations: {'continuous' if many is None else many}")
+    OUT.print(f"rungs: {', '.join(map(str, ladder))} {loaded.resource.unit}")
+    OUT.print(f"[green]ok[/]  run it with: [bold]toprung search {spec}[/]")
