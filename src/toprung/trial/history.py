@@ -28,6 +28,7 @@ class TrialRecord:
         at: seconds of search time of the trial's last event.
         began: search time at which the training to the next report began; a later opening of
             the search that starts the trial again does not change it. None while it waits.
+        seq: number of the trial's last event; orders those that wait for a slot.
         finalist: whether it is trained to the last rung for the ensemble.
     """
 
@@ -44,6 +45,7 @@ class TrialRecord:
     seconds: float = 0.0
     at: float = 0.0
     began: float | None = None
+    seq: int = 0
     finalist: bool = False
 
     def usable(self, metric: Metric) -> list[Report]:
@@ -98,6 +100,7 @@ class History:
             change(self, event)
         if event.get("trial") in self.trials:
             self.trials[event["trial"]].at = event["at"]
+            self.trials[event["trial"]].seq = event["seq"]
 
     def in_state(self, *states: State) -> list[TrialRecord]:
         """The trials in one of the states, in the order of their suggestion."""

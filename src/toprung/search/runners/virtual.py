@@ -105,8 +105,9 @@ class _Slots:
         self._trainings.pop(trial).reports.close()
 
     def clear(self) -> None:
-        for trial, training in self._trainings.items():
+        for training in self._trainings.values():
             training.reports.close()
+        for trial in sorted(self._driver.active):
             self._driver.leave(trial)
 
     def _expect(self, trial: str) -> None:
