@@ -105,7 +105,8 @@ def _bounds(node: Node, kind: str, field: Field, problems: Problems) -> tuple[fl
     if len(values) != 2:
         return None
     low, high = (float(v) if kind == "float" else v for v in values)  # type: ignore[arg-type]
-    assert isinstance(low, int | float) and isinstance(high, int | float)
+    assert isinstance(low, int | float)
+    assert isinstance(high, int | float)
     if low > high:
         text = f"the bounds are swapped: {low:g} is above {high:g}. Write [{high:g}, {low:g}]."
         problems.add(node, text)

@@ -13,6 +13,7 @@ from toprung.core.registry import Registry, nearest
 from toprung.learn.backbone.card import Card, card_names, find_card
 from toprung.spec.fields import Field, fields_of
 from toprung.spec.limits import Limit
+from toprung.spec.nodes import shown
 from toprung.trial.space import Scalar
 
 PACKAGES = {
@@ -67,7 +68,7 @@ class Components:
         """Why there is no such component, with the nearest name; None where there is."""
         if name in self.names():
             return None
-        return f"no {self.kind} '{name}'. {nearest(name, self.names())}"
+        return f"no {self.kind} {shown(name)}. {nearest(name, self.names())}"
 
     def fields(self, name: str) -> Mapping[str, Field]:
         """The keyword parameters of the component's constructor."""
@@ -103,12 +104,14 @@ class Backbones:
         if name in self.cards:
             return None
         try:
+            if not 0 < len(name) <= 1000:
+                raise ValueError(name)
             self.cards[name] = find_card(name, self.base)
         except FixSpec as error:
             texts = [f"{problem.where}: {problem.text}" for problem in error.problems]
             return " ".join(text.removeprefix(": ") for text in texts)
         except (OSError, ValueError):  # a name too long for a path, a folder with a broken config
-            return f"no backbone '{name[:80]}'. {nearest(name[:80], self.names())}"
+            return f"no backbone {shown(name)}. {nearest(name, self.names())}"
         return None
 
     def fields(self, name: str) -> Mapping[str, Field]:

@@ -9,9 +9,26 @@ from dataclasses import dataclass
 from toprung.core.errors import Problem
 from toprung.trial.space import Scalar
 
+MOST_PROBLEMS = 100
+
+
+class TooManyProblems(Exception):
+    """A file has more problems than anyone reads; it is probably not a search at all."""
+
 
 class Problems(list[Problem]):
     """Everything found wrong so far."""
+
+    def append(self, problem: Problem) -> None:
+        """Notes a problem, once.
+
+        Raises:
+            TooManyProblems: there are 100 already.
+        """
+        if len(self) >= MOST_PROBLEMS:
+            raise TooManyProblems
+        if problem not in self:
+            super().append(problem)
 
     def add(self, node: Node, text: str) -> None:
         """Notes a problem at a node's place and line."""

@@ -138,7 +138,7 @@ class _Reader:
         if isinstance(node.value, str) and node.value in known:
             return node.value
         name = node.value if isinstance(node.value, str) else ""
-        what = f"no {key} '{name}'" if name else f"{node.shown()} is not the name of a {key}"
+        what = f"no {key} {shown(name)}" if name else f"{node.shown()} is not the name of a {key}"
         self.problems.add(node, f"{what}. {nearest(name, known)}")
         return default
 

@@ -65,7 +65,7 @@ def read_resource(node: Node | None, eta: int | None, problems: Problems) -> Res
     if low > high:
         problems.add(at, f"max {high} is below min {low}. Swap them: min: {high}, max: {low}.")
     elif eta and high < low * eta:
-        text = f"{high} is below resource.min × reduction_factor = {low * eta}"  # noqa: RUF001
+        text = f"{high} is below resource.min × reduction_factor = {low * eta}"
         problems.add(at, f"{text}, so no rung would ever fire. Raise max or lower min.")
     else:
         return Resource(unit, low, high, report_points(low, high, eta))

@@ -14,6 +14,8 @@ from toprung.trial.space import Scalar
 MAX_BYTES = 1 << 20
 MAX_NODES = 20_000
 MAX_DEPTH = 50
+MAX_TEXT = 4096
+MAX_KEY = 100
 _TAG = "tag:yaml.org,2002:"
 _TAGS = {_TAG + name for name in ("str", "int", "float", "bool", "null", "map", "seq")}
 _DIGITS = list("-+.0123456789")
@@ -171,6 +173,9 @@ class _Builder:
                 for i, child in enumerate(node.value)
             )
         value = _scalar(node.tag.removeprefix(_TAG), str(node.value))
+        if isinstance(value, str) and len(value) > MAX_TEXT:
+            self.problems.add(at, f"a text of {len(value):,} characters; shorten it.")
+            return None
         if isinstance(value, str) and has_controls(value):
             self.problems.add(
                 at, f"{shown(value)} holds a line break or control character; remove it."
@@ -183,11 +188,12 @@ class _Builder:
         for key_node, value_node in node.value:
             line = key_node.start_mark.line + 1
             here = Node(at.place, line if self.has_lines else None, None)
-            if not isinstance(key_node, yaml.ScalarNode) or has_controls(key_node.value):
-                self.problems.add(here, "a key must be a plain word.")
+            plain = isinstance(key_node, yaml.ScalarNode) and len(key_node.value) <= MAX_KEY
+            if not plain or has_controls(key_node.value):
+                self.problems.add(here, f"a key must be one word of at most {MAX_KEY} characters.")
                 continue
             key = key_node.value
-            place = f"{at.place}.{key}".lstrip(".") if len(key) <= 80 else at.place
+            place = f"{at.place}.{key}".lstrip(".")
             child = self.build(value_node, place, line)
             if key in found:
                 before = f" (first in line {found[key].line})" if self.has_lines else ""
