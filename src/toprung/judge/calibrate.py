@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
 
-from toprung.data.metrics import softmax
+from toprung.data.metrics import log_softmax, softmax
 
 Floats = NDArray[np.floating]
 Labels = NDArray[np.integer]
@@ -87,6 +87,11 @@ def apply_temperature(probabilities: Floats, temperature: float) -> Floats:
     True
     """
     return softmax(_logarithm(probabilities) / temperature)
+
+
+def calibrated_logits(probabilities: Floats, temperature: float) -> Floats:
+    """(N, C) logarithms of the calibrated probabilities, all finite; for ``measure``."""
+    return log_softmax(_logarithm(probabilities) / temperature)
 
 
 def expected_calibration_error(probabilities: Floats, labels: Labels, bins: int = 15) -> float:

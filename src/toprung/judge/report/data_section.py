@@ -1,0 +1,60 @@
+"""The report's section on data: rows, classes and lengths of each split."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from toprung.data.dataset import Dataset
+from toprung.judge.report.markdown import code, escape, table
+
+_MOST_CLASSES = 20
+
+
+def tell_data(dataset: Dataset) -> list[str]:
+    """Lines of the section."""
+    splits = {name: split for name, split in dataset.splits.items() if len(split)}
+    rows = []
+    for name, split in splits.items():
+        words = np.array([len(text.split()) for text in split.texts])
+        middle, high = np.percentile(words, [50, 95])
+        classes = len(np.unique(split.labels))
+        cells = (len(split), classes, f"{middle:.0f}", f"{high:.0f}", words.max())
+        rows.append([code(name), *(f"{c:,}" if not isinstance(c, str) else c for c in cells)])
+    header = ["split", "rows", "classes", "words, median", "95th percentile", "longest"]
+    return [
+        "## Data",
+        "",
+        f"{dataset.classes} classes; SHA-256 of all rows {code(dataset.sha256[:16] or 'unknown')}.",
+        "",
+        *table(header, rows, numbers=5),
+        *_tell_classes(dataset),
+        *(f"- {escape(note)}" for note in dataset.notes),
+        *([""] if dataset.notes else []),
+    ]
+
+
+def _tell_classes(dataset: Dataset) -> list[str]:
+    splits = {name: split for name, split in dataset.splits.items() if len(split)}
+    counts = {
+        name: np.bincount(split.labels, minlength=dataset.classes) for name, split in splits.items()
+    }
+    if "train" not in counts:
+        return []
+    order = [int(i) for i in np.argsort(-counts["train"], kind="stable")]
+    total = counts["train"].sum()
+    lines: list[str] = []
+    shown = order
+    if len(order) > _MOST_CLASSES:
+        half = _MOST_CLASSES // 2
+        shown = [*order[:half], *order[-half:]]
+        lines = [f"The {half} most frequent and the {half} rarest of {len(order)} classes:", ""]
+    body = [
+        [
+            escape(dataset.label_names[i]),
+            f"{counts['train'][i] / total:.1%}",
+            *(f"{count[i]:,}" for count in counts.values()),
+        ]
+        for i in shown
+    ]
+    header = ["class", "share of train", *(f"rows in {name}" for name in counts)]
+    return [*lines, *table(header, body, numbers=len(counts) + 1)]

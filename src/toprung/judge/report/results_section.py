@@ -1,0 +1,118 @@
+"""The report's sections on the test split: contenders, confusion, single classes."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toprung.judge.counts import count_classes
+from toprung.judge.report.markdown import code, escape, table
+from toprung.judge.sentences import bounds, duration, say_verdicts
+from toprung.judge.verdicts import Verdicts
+
+_FULL_MATRIX = 20
+_PAIRS = 20
+
+
+def tell_results(verdicts: Verdicts) -> list[str]:
+    """Lines of the sections."""
+    return [
+        "## Results on the test split",
+        "",
+        *(f"- {escape(sentence)}" for sentence in say_verdicts(verdicts)),
+        "",
+        *_tell_contenders(verdicts),
+        *_tell_gains(verdicts),
+        *_tell_confusion(verdicts),
+        *_tell_classes(verdicts),
+    ]
+
+
+def _tell_contenders(verdicts: Verdicts) -> list[str]:
+    names = list(verdicts.metrics[verdicts.first.who])
+    body = [
+        [
+            code(one.who),
+            *(f"{verdicts.metrics[one.who][name]:.4f}" for name in names),
+            bounds(verdicts.intervals[one.who]),
+            "" if one.seconds is None else duration(one.seconds),
+        ]
+        for one in verdicts.contenders
+    ]
+    interval = f"95 % interval of {escape(verdicts.metric.name)}"
+    header = ["who", *(escape(name) for name in names), interval, "training"]
+    return table(header, body, numbers=len(header) - 1)
+
+
+def _tell_gains(verdicts: Verdicts) -> list[str]:
+    if not verdicts.gains:
+        return []
+    names = list(verdicts.metrics[verdicts.first.who])
+    body = [
+        [
+            code(other),
+            *(f"{gain[name].value:+.4f} ({bounds(gain[name], signed=True)})" for name in names),
+        ]
+        for other, gain in verdicts.gains.items()
+    ]
+    return [
+        f"Gain of {code(verdicts.first.who)} over each other, with its 95 % interval from 1,000 "
+        "paired bootstrap resamples; above 0 is better, also where a metric is to be small:",
+        "",
+        *table(["over", *(escape(name) for name in names)], body, numbers=len(names)),
+    ]
+
+
+def _tell_confusion(verdicts: Verdicts) -> list[str]:
+    names = [escape(name) for name in verdicts.label_names]
+    matrix = confusion_matrix(verdicts)
+    title = [f"### Confusion of {code(verdicts.first.who)}", ""]
+    if len(names) <= _FULL_MATRIX:
+        body = [
+            [name, *(f"{count:,}" for count in row)]
+            for name, row in zip(names, matrix.tolist(), strict=True)
+        ]
+        return [*title, *table(["actual \\ predicted", *names], body, numbers=len(names))]
+    wrong = matrix.copy()
+    np.fill_diagonal(wrong, 0)
+    order = np.argsort(-wrong, axis=None, kind="stable")[:_PAIRS]
+    pairs = [(int(i), int(j)) for i, j in zip(*np.unravel_index(order, wrong.shape), strict=True)]
+    body = [
+        [names[i], names[j], f"{wrong[i, j]:,}", f"{wrong[i, j] / matrix[i].sum():.1%}"]
+        for i, j in pairs
+        if wrong[i, j]
+    ]
+    if not body:
+        return [*title, "No row was confused.", ""]
+    header = ["actual", "predicted", "rows", "share of actual"]
+    return [*title, "The most confused pairs:", "", *table(header, body, numbers=2)]
+
+
+def _tell_classes(verdicts: Verdicts) -> list[str]:
+    predicted = verdicts.first.logits.argmax(axis=1)
+    counts = count_classes(verdicts.labels, predicted, len(verdicts.label_names))
+    columns = zip(
+        verdicts.label_names,
+        counts.precision(),
+        counts.recall(),
+        counts.f1(),
+        counts.actual,
+        strict=True,
+    )
+    body = [
+        [escape(name), f"{precision:.4f}", f"{recall:.4f}", f"{f1:.4f}", f"{support:,.0f}"]
+        for name, precision, recall, f1, support in columns
+    ]
+    header = ["class", "precision", "recall", "F1", "support"]
+    return [
+        f"### Classes, by {code(verdicts.first.who)}",
+        "",
+        *table(header, body, numbers=4),
+    ]
+
+
+def confusion_matrix(verdicts: Verdicts) -> NDArray[np.int64]:
+    """(C, C) rows of each actual class (first axis) predicted as each class (second axis)."""
+    classes = len(verdicts.label_names)
+    cells = verdicts.labels * classes + verdicts.first.logits.argmax(axis=1)
+    return np.bincount(cells, minlength=classes * classes).reshape(classes, classes)

@@ -1,0 +1,147 @@
+"""The report's sections on the leaderboard and on the course of the search."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from toprung.judge.budget import RungCount, Savings, count_rungs, savings, search_phase
+from toprung.judge.leaderboard import Row
+from toprung.judge.report.markdown import code, escape, table
+from toprung.judge.report.material import Material
+from toprung.judge.sentences import duration
+from toprung.trial.history import History
+from toprung.trial.space import Values
+
+_TOP = 15
+_MOST_CUTS = 60
+
+
+def tell_leaderboard(rows: Sequence[Row], metric: str, unit: str) -> list[str]:
+    """The best trials, and every baseline whatever its rank."""
+    shown = [row for row in rows if row.rank <= _TOP or row.state == "baseline"]
+    body = [
+        [
+            str(row.rank),
+            code(row.trial),
+            "" if row.score is None else f"{row.score:.4f}",
+            "" if row.resource is None else f"{row.resource:,}",
+            duration(row.seconds),
+            row.state,
+            _configuration(row.values),
+        ]
+        for row in shown
+    ]
+    header = ["rank", "trial", escape(metric), escape(unit), "time", "state", "configuration"]
+    left_out = len(rows) - len(shown)
+    note = [f"{left_out} more stand in `leaderboard.csv`.", ""] if left_out else []
+    return [
+        "## Leaderboard",
+        "",
+        "Measured on the stopping split; a trial's best report counts.",
+        "",
+        *table(header, body),
+        *note,
+    ]
+
+
+def tell_search(material: Material, history: History) -> list[str]:
+    """What was spent and saved, the rungs, the cuts and the failures."""
+    phase = search_phase(material.events)
+    saved = savings(phase, material.resource)
+    counts = count_rungs(phase, material.metric, material.ladders)
+    return [
+        "## Search",
+        "",
+        *_tell_course(material, phase, history),
+        *_tell_savings(saved, material),
+        *_tell_rungs([count for count in counts if count.reached], material),
+        *_tell_cuts(phase, material.resource.unit),
+        *_tell_failures(history),
+    ]
+
+
+def _tell_course(material: Material, phase: History, history: History) -> list[str]:
+    states = Counter(record.state for record in phase.trials.values())
+    told = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
+    lines = [f"{len(phase.trials)} trials{f': {told}' if told else ''}."]
+    if material.events:
+        lines.append(f"The search ran for {duration(float(material.events[-1]['at']))}.")
+    if history.closed:
+        lines.append(f"It ended because {escape(history.closed)}.")
+    return [" ".join(lines), ""]
+
+
+def _tell_savings(saved: Savings, material: Material) -> list[str]:
+    if not saved.trials:
+        return []
+    unit = escape(material.resource.unit)
+    return [
+        f"Early stopping spent {saved.spent:,} {unit} where training {saved.trials} trials to "
+        f"{material.resource.max:,} each would take {saved.full:,}: "
+        f"**{saved.saved_share:.1%} saved**. In time that is {duration(saved.seconds)} against "
+        f"an estimated {duration(saved.full_seconds)} (each trial's own seconds per unit of "
+        f"{unit}, times {material.resource.max:,}).",
+        "",
+    ]
+
+
+def _tell_rungs(counts: Sequence[RungCount], material: Material) -> list[str]:
+    if not counts:
+        return []
+    several = len({count.bracket for count in counts}) > 1
+    header = [*(["bracket"] if several else []), "rung", "reached", "went on", "worst to go on"]
+    body = [
+        [
+            *([str(count.bracket)] if several else []),
+            f"{count.resource:,}",
+            str(count.reached),
+            str(count.went_on),
+            "" if count.cutoff is None else f"{count.cutoff:.4f}",
+        ]
+        for count in counts
+    ]
+    words = f"Rungs in {escape(material.resource.unit)}, by {code(material.metric.name)}:"
+    return [words, "", *table(header, body, numbers=len(header))]
+
+
+def _tell_cuts(phase: History, unit: str) -> list[str]:
+    cut = [r for r in phase.trials.values() if r.state in ("stopped", "paused") and r.resource]
+    if not cut:
+        return []
+    cut.sort(key=lambda record: (-record.resource, record.config.trial))
+    body = [
+        [code(record.config.trial), f"{record.resource:,}", escape(record.reason)]
+        for record in cut[:_MOST_CUTS]
+    ]
+    more = len(cut) - len(body)
+    return [
+        "Trials that were cut, and why:",
+        "",
+        *table(["trial", escape(unit), "reason"], body),
+        *([f"{more} more stand in `leaderboard.csv`.", ""] if more else []),
+    ]
+
+
+def _tell_failures(history: History) -> list[str]:
+    failed = [r for r in history.trials.values() if r.failures]
+    if not failed:
+        return ["No trial failed.", ""]
+    body = [
+        [
+            code(record.config.trial),
+            record.failures[-1].kind.replace("_", " "),
+            str(len(record.failures)),
+            record.state,
+            escape(record.failures[-1].message),
+        ]
+        for record in failed
+    ]
+    header = ["trial", "class", "failures", "state now", "message"]
+    return [f"Failures, in {len(failed)} trials:", "", *table(header, body)]
+
+
+def _configuration(values: Values) -> str:
+    """The configuration on one line."""
+    parts = [f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in values.items()]
+    return code(", ".join(parts)) if parts else ""
