@@ -68,6 +68,10 @@ class Driver:
             watch(event)
         return event
 
+    def watch(self, watcher: Callable[[Event], None]) -> None:
+        """Has one more watcher called with each new event."""
+        self._watchers.append(watcher)
+
     def elapsed(self) -> float:
         """Seconds of search time so far, over all openings."""
         return self._journal.elapsed()

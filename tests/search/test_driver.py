@@ -1,0 +1,242 @@
+"""The driver: what it journals, what it decides, and how it goes on after a cut."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from toprung.core.clock import VirtualClock
+from toprung.core.errors import GiveUp
+from toprung.search.driver import Driver
+from toprung.search.plan import Plan
+from toprung.search.schedulers.asha import Asha
+from toprung.search.searchers.random import Random
+from toprung.trial.config import Resource
+from toprung.trial.decision import Continue, Failure, Pause, Stop
+from toprung.trial.journal import Journal, read_events
+from toprung.trial.report import Metric, Report
+from toprung.trial.space import Float, Space
+
+RESOURCE = Resource("examples", 1, 9, (1, 2, 3, 9))
+ACCURACY = Metric("accuracy")
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    return VirtualClock()
+
+
+def open_driver(folder: Path, clock: VirtualClock, trials: int = 4, **plan: float) -> Driver:
+    scheduler, searcher = Asha(), Random()
+    scheduler.prepare(RESOURCE, ACCURACY)
+    searcher.prepare(Space({"x": Float(0.0, 1.0)}), 7)
+    journal = Journal(folder, clock, durable=False)
+    driver = Driver(Plan(ACCURACY, RESOURCE, trials, seed=7, **plan), scheduler, searcher, journal)
+    driver.journal_for_tests = journal  # type: ignore[attr-defined]
+    return driver
+
+
+def close(driver: Driver) -> None:
+    driver.journal_for_tests.close()  # type: ignore[attr-defined]
+
+
+def report(trial: str, resource: int, accuracy: float) -> Report:
+    return Report(trial, resource, {"accuracy": accuracy}, float(resource), f"c{resource}")
+
+
+def test_a_report_is_journaled_before_its_decision_and_the_decision_before_it_is_told(
+    tmp_path, clock
+) -> None:
+    driver = open_driver(tmp_path, clock)
+    assignment = driver.assign()
+    decision = driver.report(report(assignment.config.trial, 1, 0.5))
+    kinds = [event["kind"] for event in read_events(tmp_path / "journal.jsonl")]
+    assert kinds == ["opened", "suggested", "started", "reported", "decided"]
+    assert isinstance(decision, Pause)
+    assert "0.5" in decision.reason
+
+
+def test_a_late_report_of_a_trial_that_left_changes_nothing(tmp_path, clock) -> None:
+    driver = open_driver(tmp_path, clock)
+    trial = driver.assign().config.trial
+    driver.report(report(trial, 1, 0.5))
+    before = (tmp_path / "journal.jsonl").read_bytes()
+    assert isinstance(driver.report(report(trial, 1, 0.9)), Stop)
+    assert (tmp_path / "journal.jsonl").read_bytes() == before
+
+
+def test_a_second_driver_on_the_same_search_is_refused(tmp_path, clock) -> None:
+    driver = open_driver(tmp_path, clock)
+    with pytest.raises(GiveUp, match="another driver"):
+        open_driver(tmp_path, clock)
+    close(driver)
+    close(open_driver(tmp_path, clock))
+
+
+def test_each_opening_writes_under_a_higher_epoch(tmp_path, clock) -> None:
+    for _ in range(3):
+        close(open_driver(tmp_path, clock))
+    assert [event["epoch"] for event in read_events(tmp_path / "journal.jsonl")] == [1, 2, 3]
+
+
+def test_a_diverged_trial_is_over_and_the_next_one_is_assigned(tmp_path, clock) -> None:
+    driver = open_driver(tmp_path, clock)
+    trial = driver.assign().config.trial
+    decision = driver.report(report(trial, 1, float("nan")))
+    assert isinstance(decision, Stop)
+    assert driver.history.trials[trial].state == "diverged"
+    assert driver.assign().config.trial == "t0002"
+
+
+def test_a_report_without_the_metric_ends_that_trial_alone(tmp_path, clock) -> None:
+    driver = open_driver(tmp_path, clock)
+    trial = driver.assign().config.trial
+    driver.report(Report(trial, 1, {"loss": 0.5}, 1.0))
+    record = driver.history.trials[trial]
+    assert record.state == "failed"
+    assert record.failures[0].kind == "metric_missing"
+    assert driver.assign() is not None
+
+
+def test_the_machines_faults_are_retried_from_the_checkpoint_three_times(tmp_path, clock) -> None:
+    driver = open_driver(tmp_path, clock)
+    trial = driver.assign().config.trial
+    retries = 0
+    while driver.fail(trial, Failure("infrastructure", "worker gone")).retry:
+        retries += 1
+        again = driver.assign()
+        assert (again.config.trial, again.start, again.attempt) == (trial, 0, retries + 1)
+    assert retries == 3
+    assert driver.history.trials[trial].state == "failed"
+
+
+def test_out_of_memory_halves_the_micro_batch(tmp_path, clock) -> None:
+    driver = open_driver(tmp_path, clock)
+    trial = driver.assign().config.trial
+    driver.fail(trial, Failure("out_of_memory", "no memory"))
+    assert driver.assign().shrink == 2
+
+
+def test_a_users_error_is_not_retried(tmp_path, clock) -> None:
+    driver = open_driver(tmp_path, clock)
+    trial = driver.assign().config.trial
+    verdict = driver.fail(trial, Failure("user_error", "ValueError: no"))
+    assert not verdict.retry
+    assert "ValueError: no" in driver.history.trials[trial].reason
+
+
+def test_a_search_whose_trials_all_fail_alike_begins_no_sixth(tmp_path, clock) -> None:
+    driver = open_driver(tmp_path, clock, trials=50)
+    begun = 0
+    while (assignment := driver.assign()) is not None:
+        begun += 1
+        driver.fail(assignment.config.trial, Failure("user_error", "KeyError: 'x'"))
+    driver.finish()
+    assert begun == 5
+    assert "KeyError" in driver.history.closed
+
+
+def test_a_spent_time_budget_begins_nothing_but_lets_one_trial_reach_the_last_rung(
+    tmp_path, clock
+) -> None:
+    driver = open_driver(tmp_path, clock, seconds=10.0)
+    trial = driver.assign().config.trial
+    clock.move_to(11.0)
+    driver.report(report(trial, 1, 0.5))
+    climb = driver.assign()
+    assert (climb.config.trial, climb.start) == (trial, 1)
+    driver.report(report(trial, 3, 0.5))
+    assert driver.assign().config.trial == trial
+    driver.report(report(trial, 9, 0.5))
+    assert driver.assign() is None
+    driver.finish()
+    assert "time budget" in driver.history.closed
+
+
+def test_a_report_that_was_journaled_without_its_decision_is_decided_at_resume(
+    tmp_path, clock
+) -> None:
+    driver = open_driver(tmp_path, clock)
+    trial = driver.assign().config.trial
+    driver.report(report(trial, 1, 0.5))
+    close(driver)
+    path = tmp_path / "journal.jsonl"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[:-1]))
+    driver = open_driver(tmp_path, clock)
+    assert driver.history.trials[trial].state == "paused"
+    assert driver.assign().config.trial == "t0002"
+
+
+def test_a_torn_last_line_is_dropped_and_a_damaged_one_is_named(tmp_path, clock) -> None:
+    driver = open_driver(tmp_path, clock)
+    driver.assign()
+    close(driver)
+    path = tmp_path / "journal.jsonl"
+    whole = path.read_bytes()
+    path.write_bytes(whole + b'{"seq": 4, "ki')
+    close(open_driver(tmp_path, clock))
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(lines[0] + b"garbage\n" + b"".join(lines[2:]))
+    with pytest.raises(GiveUp, match=r"journal\.jsonl:2"):
+        open_driver(tmp_path, clock)
+
+
+def test_a_journal_of_other_rules_is_refused(tmp_path, clock) -> None:
+    driver = open_driver(tmp_path, clock)
+    trial = driver.assign().config.trial
+    driver.report(report(trial, 1, 0.5))
+    close(driver)
+    path = tmp_path / "journal.jsonl"
+    events = [json.loads(line) for line in path.read_text().splitlines()]
+    events[-1] |= {"decision": "stop", "state": "stopped"}
+    path.write_text("".join(json.dumps(event) + "\n" for event in events))
+    with pytest.raises(GiveUp, match="other settings"):
+        open_driver(tmp_path, clock)
+
+
+def test_an_extended_search_goes_on_where_it_closed(tmp_path, clock) -> None:
+    driver = open_driver(tmp_path, clock, trials=1)
+    trial = driver.assign().config.trial
+    while True:
+        resource = RESOURCE.next_point(driver.history.trials[trial].resource)
+        if not isinstance(driver.report(report(trial, resource, 0.5)), Continue):
+            if driver.assign() is None:
+                break
+    driver.finish()
+    assert driver.history.closed is not None
+    driver.extend(2)
+    assert driver.assign().config.trial == "t0002"
+
+
+def test_finalists_are_trained_to_the_last_rung_and_more_seeds_are_their_own_trials(
+    tmp_path, clock
+) -> None:
+    driver = open_driver(tmp_path, clock, trials=2)
+    for accuracy in (0.4, 0.6):
+        driver.report(report(driver.assign().config.trial, 1, accuracy))
+    driver.finish()
+    wanted = driver.train_fully(["t0002"], seeds=2)
+    assert wanted == ["t0002", "t0002-s1"]
+    first, second = driver.assign(), driver.assign()
+    assert (first.config.trial, first.start) == ("t0002", 1)
+    assert (second.config.trial, second.start) == ("t0002-s1", 0)
+    assert first.config.values == second.config.values
+    assert first.config.seed != second.config.seed
+    for resource in (2, 3):
+        assert isinstance(driver.report(report("t0002", resource, 0.7)), Continue)
+    assert driver.report(report("t0002", 9, 0.7)) == Stop(
+        "fully trained for the ensemble", completed=True
+    )
+
+
+def test_ctrl_c_begins_nothing_more_and_a_resume_goes_on_with_what_ran(tmp_path, clock) -> None:
+    driver = open_driver(tmp_path, clock)
+    trial = driver.assign().config.trial
+    driver.interrupt()
+    assert driver.assign() is None
+    close(driver)
+    driver = open_driver(tmp_path, clock)
+    assert driver.assign().config.trial == trial
