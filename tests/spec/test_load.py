@@ -54,7 +54,8 @@ def test_every_form_of_a_choice_means_the_same() -> None:
 
 def test_a_scalar_a_list_and_an_interval_become_parameters() -> None:
     found = with_space(
-        "  backbone: minilm\n  batch_size: [16, 32]\n  learning_rate: {float: [1e-5, 1], log: true}\n"
+        "  backbone: minilm\n  batch_size: [16, 32]\n"
+        "  learning_rate: {float: [1e-5, 1], log: true}\n"
         "  max_length: {int: [16, 64], step: 16}\n  weight_decay: 0\n"
     ).parameters
     assert found["batch_size"] == Choice((Option(16), Option(32)))

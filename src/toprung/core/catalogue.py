@@ -30,7 +30,7 @@ def find_catalogue_file(kind: str, name: str) -> Path | None:
     if not _NAME.match(name):
         return None
     found = (folder / f"{name}.yaml" for folder in _folders(kind))
-    return next((path for path in found if path.is_file()), None)
+    return next((path for path in found if os.path.isfile(path)), None)
 
 
 def catalogue_names(kind: str) -> list[str]:
