@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from toprung.api.ensembling import ensemble
-from toprung.api.folder import Folder, find_search
+from toprung.api.folder import find_search
 from toprung.api.opening import Run, Settings, open_run, reopen, search_folder
 from toprung.api.progress import NotebookBar, Progress
 from toprung.api.reporting import write_report

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,23 +11,21 @@ import numpy as np
 import numpy.typing as npt
 
 from toprung.api.opening import Run
-from toprung.api.searching import fit_baseline, leaderboard, work
+from toprung.api.searching import leaderboard, work
+from toprung.api.testing import TINY, open_test, summarise
 from toprung.core.errors import GiveUp
-from toprung.core.files import new_folder, sha256_file, sync_folder, write_json
-from toprung.core.seeds import derive_seed
+from toprung.core.files import new_folder, sha256_file, write_json
 from toprung.data.metrics import measure
-from toprung.judge.calibrate import Calibration, apply_temperature, calibrate
+from toprung.judge.calibrate import Calibration, calibrate
 from toprung.judge.ensembles._base import blend
 from toprung.judge.finalists import choose_finalists
-from toprung.judge.intervals import bootstrap, bootstrap_gain
-from toprung.judge.leaderboard import best_trial, write_leaderboard
-from toprung.learn.member import load_member, save_member
+from toprung.judge.leaderboard import write_leaderboard
+from toprung.learn.member import save_member
 from toprung.learn.trainer import Trainer
-from toprung.ship.predictor import ENSEMBLE_NAME, Ensemble
+from toprung.ship.predictor import ENSEMBLE_NAME
 from toprung.trial.history import TrialRecord
 
 Floats = npt.NDArray[Any]
-TEST_FOLDER = "test"
 
 
 def ensemble(run: Run) -> None:
@@ -49,9 +46,12 @@ def ensemble(run: Run) -> None:
     logits = {r.config.trial: predictions(run, r, "selection") for r in records}
     labels = run.dataset.splits["selection"].labels
     weights = run.method.weigh(logits, labels, run.spec.metric)
-    calibration = calibrate(blend(logits, weights), labels)
+    blended = blend(logits, weights)
+    calibration = calibrate(blended, labels)
     said = _save(run, weights, calibration)
-    said["test"] = _test(run)
+    said["selection"] = _on_selection(run, blended, logits, weights)
+    opened = len(run.driver.history.ensembles) + 1
+    said["test"] = summarise(open_test(run), opened)
     write_json(run.folder.ensemble / ENSEMBLE_NAME, said)
     run.driver.write(
         "ensembled",
@@ -95,6 +95,20 @@ def _candidates(run: Run, trials: Sequence[str]) -> list[str]:
     return [trial for trial in completed if trial in trials or not anew]
 
 
+def _on_selection(
+    run: Run, blended: Floats, logits: Mapping[str, Floats], weights: Mapping[str, float]
+) -> dict[str, Any]:
+    labels, metric = run.dataset.splits["selection"].labels, run.spec.metric
+    alone = {trial: measure(found, labels)[metric.name] for trial, found in logits.items()}
+    return {
+        "rows": len(labels),
+        "value": measure(np.log(np.maximum(blended, TINY)), labels)[metric.name],
+        "single": metric.value(max(map(metric.score, alone.values()))),
+        "candidates": len(logits),
+        "members": {trial: alone[trial] for trial in weights},
+    }
+
+
 def _save(run: Run, weights: Mapping[str, float], calibration: Calibration) -> dict[str, Any]:
     members: list[dict[str, Any]] = []
     said: dict[str, Any] = {
@@ -112,12 +126,13 @@ def _save(run: Run, weights: Mapping[str, float], calibration: Calibration) -> d
     }
     with new_folder(run.folder.ensemble) as aside:
         for trial, weight in weights.items():
-            members.append(_save_member(run, trial, aside) | {"weight": weight})
+            members.append(save_trial(run, trial, aside) | {"weight": weight})
         write_json(aside / ENSEMBLE_NAME, said)
     return said
 
 
-def _save_member(run: Run, trial: str, aside: Path) -> dict[str, Any]:
+def save_trial(run: Run, trial: str, aside: Path) -> dict[str, Any]:
+    """Saves a trial's best checkpoint under ``members/`` of a folder; returns what it is."""
     record = run.driver.history.trials[trial]
     best = record.best(run.spec.metric)
     assert best is not None
@@ -137,56 +152,3 @@ def _save_member(run: Run, trial: str, aside: Path) -> dict[str, Any]:
         "sha256": files["member.safetensors"],
         "files": files,
     }
-
-
-def _test(run: Run) -> dict[str, Any]:
-    """Opens the test split: metrics of ensemble, best trial and baselines, with intervals."""
-    split = run.dataset.splits["test"]
-    loaded = Ensemble.load(run.folder.ensemble)
-    logits = loaded.member_logits(split.texts)
-    blended = blend(logits, loaded.weights)
-    best = best_trial(leaderboard(run))
-    assert best is not None
-    if best.trial not in logits:
-        logits[best.trial] = _one_trial(run, best.trial, split.texts)
-    everyone = {
-        "ensemble": np.log(np.maximum(apply_temperature(blended, loaded.temperature), 1e-12)),
-        "best_trial": logits[best.trial],
-        **{
-            component.name: fit_baseline(run, component.name).logits(split.texts)
-            for component in run.spec.baselines
-        },
-    }
-    _keep(run.folder.root / "predictions", everyone, split.labels)
-    seed = derive_seed(run.spec.seed, "bootstrap")
-    own, metric = everyone["ensemble"], run.spec.metric
-    value = bootstrap(metric, own, split.labels, seed=seed)
-    gain = bootstrap_gain(metric, own, everyone["best_trial"], split.labels, seed=seed)
-    return {
-        "rows": len(split),
-        "opened": len(run.driver.history.ensembles) + 1,
-        "value": value.value,
-        "interval": [value.low, value.high],
-        "best_trial": {
-            "trial": best.trial,
-            "value": measure(logits[best.trial], split.labels)[metric.name],
-        },
-        "gain_over_best_trial": {"value": gain.value, "interval": [gain.low, gain.high]},
-    }
-
-
-def _one_trial(run: Run, trial: str, texts: Sequence[str]) -> Floats:
-    with new_folder(run.folder.root / ".best") as aside:
-        _save_member(run, trial, aside)
-        member = load_member(aside / "members" / trial)
-        logits = member.logits(texts)
-    shutil.rmtree(run.folder.root / ".best", ignore_errors=True)
-    return logits
-
-
-def _keep(folder: Path, everyone: Mapping[str, Floats], labels: Floats) -> None:
-    with new_folder(folder) as aside:
-        np.save(aside / "labels.npy", labels, allow_pickle=False)
-        for who, logits in everyone.items():
-            np.save(aside / f"{who}.npy", logits.astype(np.float32), allow_pickle=False)
-    sync_folder(folder)

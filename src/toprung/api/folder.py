@@ -62,6 +62,11 @@ class Folder:
         return self.root / "ensemble"
 
     @property
+    def predictions(self) -> Path:
+        """What everyone predicted on the test split."""
+        return self.root / "predictions"
+
+    @property
     def pause(self) -> Path:
         """While this file exists, trials save themselves and leave."""
         return self.root / ".pause"

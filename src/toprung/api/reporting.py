@@ -1,5 +1,80 @@
-"""What a search amounts to, put together from its folder for reports and summaries."""
+"""The report of a search, put together from its journal, data and kept predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from toprung.api.opening import Run
+from toprung.api.testing import read_verdicts
+from toprung.core.files import read_json
+from toprung.judge.calibrate import Calibration
+from toprung.judge.report import write as markdown
+from toprung.judge.report.material import EnsembleSummary, Material, MemberSummary
+from toprung.judge.verdicts import write_metrics
+from toprung.search.schedulers._base import rungs
+from toprung.ship.predictor import ENSEMBLE_NAME
+from toprung.spec.spec import SearchSpec
+from toprung.trial.journal import read_events
 
 
-def write_report(run: object) -> None:
-    """Draft."""
+def write_report(run: Run) -> None:
+    """Writes ``report.md`` and, where the test was opened, ``metrics.csv``."""
+    verdicts = read_verdicts(run)
+    if verdicts is not None:
+        write_metrics(run.folder.metrics, verdicts)
+    material = Material(
+        name=run.spec.name,
+        command=f"toprung search {run.folder.root.name}/spec.yaml",
+        spec=run.spec.resolved,
+        versions=_versions(read_json(run.folder.environment)),
+        dataset=run.dataset,
+        events=read_events(run.folder.journal),
+        metric=run.spec.metric,
+        resource=run.spec.resource,
+        ladders=ladders(run.spec),
+        ensemble=_ensemble(run),
+        verdicts=verdicts,
+    )
+    markdown.write_report(run.folder.report, material)
+
+
+def ladders(spec: SearchSpec) -> Mapping[int, Sequence[int]]:
+    """The rungs of each bracket of the spec's scheduler; none without early stopping."""
+    eta = spec.scheduler.options.get("reduction_factor")
+    if not isinstance(eta, int):
+        return {}
+    ladder = rungs(spec.resource.min, spec.resource.max, eta)
+    brackets = int(str(spec.scheduler.options.get("brackets", 1)))
+    return {bracket: ladder[bracket:] for bracket in range(brackets)}
+
+
+def _ensemble(run: Run) -> EnsembleSummary | None:
+    file = run.folder.ensemble / ENSEMBLE_NAME
+    if not file.is_file():
+        return None
+    said = read_json(file)
+    calibration, selection = said["calibration"], said["selection"]
+    return EnsembleSummary(
+        method=run.spec.ensemble.name,
+        members=[
+            MemberSummary(
+                member["trial"],
+                member["weight"],
+                member["backbone"],
+                selection["members"][member["trial"]],
+            )
+            for member in said["members"]
+        ],
+        calibration=Calibration(
+            said["temperature"], calibration["ece_before"], calibration["ece_after"]
+        ),
+        candidates=selection["candidates"],
+        value=selection["value"],
+        single=selection["single"],
+    )
+
+
+def _versions(environment: Mapping[str, Any]) -> dict[str, str]:
+    flat = {name: str(value) for name, value in environment.items() if name != "packages"}
+    return flat | {name: str(value) for name, value in environment["packages"].items()}

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from toprung.api.opening import Run
+from toprung.core.clock import SystemClock
 from toprung.core.errors import GiveUp, Interrupted
-from toprung.data.metrics import measure
 from toprung.judge import baselines
-from toprung.judge.baselines._base import Baseline
 from toprung.judge.leaderboard import Row, best_trial, rank_trials, write_leaderboard
+from toprung.judge.yardstick import MeasuredBaseline, measure_baseline
 from toprung.search.runners._base import Train
 
 
@@ -46,25 +46,17 @@ def leaderboard(run: Run) -> list[Row]:
     return rank_trials(run.driver.history, run.spec.metric)
 
 
-def fit_baseline(run: Run, name: str) -> Baseline:
-    """A baseline that has learned the training rows."""
-    component = next(c for c in run.spec.baselines if c.name == name)
-    baseline = baselines.registry.make(name, component.options)
-    train = run.dataset.splits["train"]
-    baseline.fit(train.texts, train.labels, len(run.dataset.label_names), run.spec.seed)
-    return baseline
+def learn_baseline(run: Run, name: str) -> MeasuredBaseline:
+    """A baseline that has learned the training rows, measured on the stopping split."""
+    options = next(c.options for c in run.spec.baselines if c.name == name)
+    baseline = baselines.registry.make(name, options)
+    return measure_baseline(name, baseline, run.dataset, clock=SystemClock(), seed=run.spec.seed)
 
 
 def _measure_baselines(run: Run) -> None:
-    stopping = run.dataset.splits["stopping"]
     for component in run.spec.baselines:
-        if component.name in run.driver.history.baselines:
-            continue
-        began = run.driver.elapsed()
-        logits = fit_baseline(run, component.name).logits(stopping.texts)
-        run.driver.write(
-            "baseline",
-            name=component.name,
-            metrics=measure(logits, stopping.labels),
-            seconds=round(run.driver.elapsed() - began, 3),
-        )
+        if component.name not in run.driver.history.baselines:
+            found = learn_baseline(run, component.name)
+            run.driver.write(
+                "baseline", name=found.name, metrics=dict(found.metrics), seconds=found.seconds
+            )

@@ -1,0 +1,131 @@
+"""The test split, opened once: what everyone predicts there, and the verdict on it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from toprung.api.opening import Run
+from toprung.api.searching import leaderboard, learn_baseline
+from toprung.core.files import new_folder, read_json, write_json
+from toprung.judge.calibrate import apply_temperature
+from toprung.judge.ensembles._base import blend
+from toprung.judge.leaderboard import best_trial
+from toprung.judge.verdicts import BEST_TRIAL, ENSEMBLE, Contender, Verdicts, judge_test
+from toprung.learn.member import load_member, save_member
+from toprung.ship.predictor import Ensemble
+
+Floats = npt.NDArray[Any]
+CONTENDERS = "contenders.json"
+TINY = 1e-12
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """What is kept of a contender beside its logits."""
+
+    who: str
+    seconds: float | None
+    detail: str
+
+
+def open_test(run: Run) -> Verdicts:
+    """Lets everyone predict the test rows, keeps the predictions, and judges them."""
+    split = run.dataset.splits["test"]
+    loaded = Ensemble.load(run.folder.ensemble)
+    logits = loaded.member_logits(split.texts)
+    best = best_trial(leaderboard(run))
+    assert best is not None
+    alone = logits.get(best.trial)
+    if alone is None:
+        alone = _predict_trial(run, best.trial, split.texts)
+    calibrated = apply_temperature(blend(logits, loaded.weights), loaded.temperature)
+    trials = run.driver.history.trials
+    contenders = [
+        Contender(
+            ENSEMBLE,
+            np.log(np.maximum(calibrated, TINY)),
+            sum(trials[trial].seconds for trial in loaded.weights),
+            f"{len(loaded.weights)} members",
+        ),
+        Contender(BEST_TRIAL, alone, trials[best.trial].seconds, best.trial),
+    ]
+    for component in run.spec.baselines:
+        learned = learn_baseline(run, component.name)
+        found = learned.baseline.logits(split.texts)
+        contenders.append(Contender(learned.name, found, learned.seconds))
+    _keep(run.folder.predictions, contenders, split.labels)
+    return _judge(run, contenders, split.labels)
+
+
+def read_verdicts(run: Run) -> Verdicts | None:
+    """The verdict on the predictions that were kept; None where the test was not opened."""
+    folder = run.folder.predictions
+    if not (folder / CONTENDERS).is_file():
+        return None
+    entries = [_Entry(**entry) for entry in read_json(folder / CONTENDERS)]
+    contenders = [
+        Contender(e.who, _load(folder / f"{e.who}.npy"), e.seconds, e.detail) for e in entries
+    ]
+    return _judge(run, contenders, _load(folder / "labels.npy"))
+
+
+def summarise(verdicts: Verdicts, opened: int) -> dict[str, Any]:
+    """The verdict as it stands in ``ensemble.json``.
+
+    Args:
+        verdicts: on the test split.
+        opened: how often the search has looked at the test split, this time included.
+    """
+    name = verdicts.metric.name
+    own, gain = verdicts.intervals[ENSEMBLE], verdicts.gains[BEST_TRIAL][name]
+    best = next(one for one in verdicts.contenders if one.who == BEST_TRIAL)
+    return {
+        "rows": len(verdicts.labels),
+        "opened": opened,
+        "value": own.value,
+        "interval": [own.low, own.high],
+        "best_trial": {"trial": best.detail, "value": verdicts.metrics[BEST_TRIAL][name]},
+        "gain_over_best_trial": {"value": gain.value, "interval": [gain.low, gain.high]},
+    }
+
+
+def _judge(run: Run, contenders: Sequence[Contender], labels: Floats) -> Verdicts:
+    return judge_test(
+        contenders,
+        labels,
+        metric=run.spec.metric,
+        label_names=run.dataset.label_names,
+        seed=run.spec.seed,
+    )
+
+
+def _predict_trial(run: Run, trial: str, texts: Sequence[str]) -> Floats:
+    best = run.driver.history.trials[trial].best(run.spec.metric)
+    assert best is not None
+    assert best.checkpoint is not None
+    folder = run.folder.root / ".best_trial"
+    try:
+        save_member(run.folder.trials / trial, best.checkpoint, folder)
+        return load_member(folder).logits(texts)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _keep(folder: Path, contenders: Sequence[Contender], labels: Floats) -> None:
+    with new_folder(folder) as aside:
+        np.save(aside / "labels.npy", labels, allow_pickle=False)
+        for one in contenders:
+            np.save(aside / f"{one.who}.npy", one.logits.astype(np.float32), allow_pickle=False)
+        entries = [{"who": o.who, "seconds": o.seconds, "detail": o.detail} for o in contenders]
+        write_json(aside / CONTENDERS, entries)
+
+
+def _load(path: Path) -> Floats:
+    return np.asarray(np.load(path, allow_pickle=False))
