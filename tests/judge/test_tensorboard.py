@@ -151,12 +151,14 @@ def test_a_diverged_trial_shows_its_nan_but_has_no_best(log: Path) -> None:
     assert "best/macro_f1" not in tags
 
 
-def test_every_decision_stands_in_the_run_as_text(log: Path) -> None:
-    found = read(log / "t0001").Tensors("reason")
-    words = [event.tensor_proto.string_val[0].decode() for event in found]
-    assert words == ["rung 8: 1st of 1", "the best of 1", "completed 16"]
-    failed = read(log / "t0002").Tensors("reason")[0].tensor_proto.string_val[0].decode()
-    assert failed == "diverged: macro_f1 is nan at 8 (not tried again)"
+def test_every_decision_promotion_and_failure_stands_in_the_run_as_text(log: Path) -> None:
+    def words(trial: str, tag: str) -> list[str]:
+        found = read(log / trial).Tensors(tag)
+        return [event.tensor_proto.string_val[0].decode() for event in found]
+
+    assert words("t0001", "reason") == ["rung 8: 1st of 1", "completed 16"]
+    assert words("t0001", "promotion") == ["the best of 1"]
+    assert words("t0002", "failure") == ["diverged: macro_f1 is nan at 8 (not tried again)"]
 
 
 def test_hparams_knows_the_space_and_each_trials_values_with_their_types(log: Path) -> None:
@@ -193,8 +195,9 @@ def test_hparams_shows_best_and_last_metric_and_how_each_trial_ended(log: Path) 
 
 def test_hparams_stand_from_the_start_while_trials_still_run(tmp_path: Path) -> None:
     view = Scalars(tmp_path, SPACE, MACRO_F1)
+    view(a_search()[0])
     assert {info.name for info in hparams(tmp_path)[0].hparam_infos} >= {"adapter", "depth"}
-    for one in a_search()[:4]:
+    for one in a_search()[1:4]:
         view(one)
     _, sessions = hparams(tmp_path)
     assert sessions["t0001"].hparams["adapter"].string_value == "lora"
@@ -248,6 +251,13 @@ def test_the_same_events_give_the_same_files(tmp_path: Path, log: Path) -> None:
     assert len(files) == 3
     for file in files:
         assert (log / file).read_bytes() == (tmp_path / "twin" / file).read_bytes()
+
+
+def test_a_paused_trial_that_is_stopped_at_the_end_has_its_last_point_once(tmp_path: Path) -> None:
+    end = decided(7, "t0001", 8, "stopped", "nobody promoted it")
+    rebuild(tmp_path, SPACE, MACRO_F1, [*a_search()[:6], end])
+    assert points(tmp_path / "t0001", "best/macro_f1") == [(8, 0.6)]
+    assert hparams(tmp_path)[1]["t0001"].sessions[0].status == api_pb2.STATUS_SUCCESS
 
 
 def test_files_of_other_writers_stay(tmp_path: Path) -> None:

@@ -12,10 +12,7 @@ _PREFIX, _SUFFIX = "events.out.tfevents.", ".toprung"
 
 class EventFile:
     """One run's events. TensorBoard's own ``EventFileWriter`` keeps a thread for every file and
-    puts the host's name and the time into the file's name; this keeps neither.
-
-    Attributes:
-        begun: wall time of its first event.
+    puts the host's name and the time into the file's name; this does neither.
     """
 
     def __init__(self, folder: Path, generation: int, begun: float) -> None:
@@ -27,7 +24,6 @@ class EventFile:
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{_PREFIX}{generation:010d}{_SUFFIX}"
         new = not path.exists()
-        self.begun = begun
         self._file = path.open("ab")
         self._records = RecordWriter(self._file)
         if new:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -25,6 +24,13 @@ _ENDED: Mapping[State, str] = {
     "diverged": "STATUS_FAILURE",
     "failed": "STATUS_FAILURE",
     "cancelled": "STATUS_FAILURE",
+}
+# A tag has one text a resource: TensorBoard shows the last alone.
+_TEXT_TAGS = {
+    "decided": "reason",
+    "failed": "failure",
+    "promoted": "promotion",
+    "finalist": "promotion",
 }
 _OF_TRAINING = ("learning_rate", "gradient_norm", "rows_per_second")
 
@@ -57,15 +63,12 @@ class Scalars:
         self._history = History()
         self._files: dict[str, EventFile] = {}
         self._told: dict[str, int] = {}
+        self._ranked: dict[str, int] = {}
         self._begun: set[str] = set()
         self._ended: set[str] = set()
-        self._last_epoch = 0
-        events = list(earlier)
-        generation = empty_event_files(folder) + 1
-        self._generation = generation
-        self._root = EventFile(folder, generation, _wall_time(events[0]) if events else 0.0)
-        self._root.write(self._experiment(), 0, self._root.begun)
-        for event in events:
+        self._root: EventFile | None = None
+        self._generation = empty_event_files(folder) + 1
+        for event in earlier:
             self._take(event)
         self._flush()
 
@@ -76,16 +79,20 @@ class Scalars:
 
     def close(self) -> None:
         """Closes all files."""
-        for file in (*self._files.values(), self._root):
+        for file in self._open_files():
             file.close()
         self._files.clear()
 
     def _take(self, event: Event) -> None:
         self._history.apply(event)
         wall_time, kind = _wall_time(event), event["kind"]
+        if self._root is None:
+            self._root = EventFile(self._folder, self._generation, wall_time)
+            self._root.write(self._experiment(wall_time), 0, wall_time)
         if kind == "baseline":
-            self._tell_baseline(event["name"], wall_time)
-            return
+            metrics = self._history.baselines[event["name"]].metrics
+            values = {f"baseline/{event['name']}/{name}": v for name, v in metrics.items()}
+            self._root.write(_scalars(values), 0, wall_time)
         record = self._history.trials.get(event.get("trial", ""))
         if record is None:
             return
@@ -93,7 +100,7 @@ class Scalars:
             self._begin(record, wall_time)
         elif kind == "reported":
             self._tell_report(Report.from_json(event), wall_time)
-        elif kind in ("decided", "failed", "promoted", "finalist"):
+        elif kind in _TEXT_TAGS:
             self._tell_decision(record, event, wall_time)
 
     def _begin(self, record: TrialRecord, wall_time: float) -> None:
@@ -113,26 +120,27 @@ class Scalars:
         if report.resource <= self._told.get(report.trial, 0):
             return
         self._told[report.trial] = report.resource
-        for name, value in report.metrics.items():
-            if isinstance(value, int | float):
-                summary = _scalar(_tag(name), float(value))
-                self._write(report.trial, summary, report.resource, wall_time)
-        summary = _scalar("cost/seconds", report.seconds)
+        numbers = {
+            _tag(name): float(value)
+            for name, value in report.metrics.items()
+            if isinstance(value, int | float)
+        }
+        summary = _scalars(numbers | {"cost/seconds": report.seconds})
         self._write(report.trial, summary, report.resource, wall_time)
 
     def _tell_decision(self, record: TrialRecord, event: Event, wall_time: float) -> None:
         trial, step = record.config.trial, event.get("resource", record.resource)
         usable, best = record.usable(self._metric), record.best(self._metric)
-        if event["kind"] == "decided" and best is not None and usable[-1].resource == step:
+        if best is not None and usable[-1].resource > self._ranked.get(trial, 0):
+            self._ranked[trial] = usable[-1].resource
             name = self._metric.name
-            for part, report in (("best", best), ("last", usable[-1])):
-                value = report.metrics[name]
-                if math.isfinite(value):
-                    self._write(trial, _scalar(f"{part}/{name}", value), step, wall_time)
+            values = {f"best/{name}": best.metrics[name], f"last/{name}": usable[-1].metrics[name]}
+            self._write(trial, _scalars(values), usable[-1].resource, wall_time)
         words = event["reason"]
         if event["kind"] == "failed":
             words = f"{event['class']}: {event['message']} ({words})"
-        self._write(trial, text_summary.text_pb("reason", words), step, wall_time)
+        text = text_summary.text_pb(_TEXT_TAGS[event["kind"]], words)
+        self._write(trial, text, step, wall_time)
         if record.state in _ENDED:
             self._end(record, wall_time)
         if record.state != "running":
@@ -154,25 +162,23 @@ class Scalars:
         )
         self._write(trial, summary, 0, wall_time)
 
-    def _tell_baseline(self, name: str, wall_time: float) -> None:
-        baseline = self._history.baselines[name]
-        for metric, value in baseline.metrics.items():
-            self._root.write(_scalar(f"baseline/{name}/{metric}", value), 0, wall_time)
-
     def _write(self, trial: str, summary: summary_pb2.Summary, step: int, wall_time: float) -> None:
         if trial not in self._files:
             self._files[trial] = EventFile(self._folder / trial, self._generation, wall_time)
         self._files[trial].write(summary, step, wall_time)
 
     def _flush(self) -> None:
-        for file in (self._root, *self._files.values()):
+        for file in self._open_files():
             file.flush()
 
-    def _experiment(self) -> summary_pb2.Summary:
+    def _open_files(self) -> list[EventFile]:
+        return [*([self._root] if self._root else []), *self._files.values()]
+
+    def _experiment(self, wall_time: float) -> summary_pb2.Summary:
         hparams = [summary_v2.HParam(n, _domain(p)) for n, p in self._parameters.items()]
         tags = [f"best/{self._metric.name}", f"last/{self._metric.name}", "cost/seconds"]
         metrics = [summary_v2.Metric(tag, display_name=tag) for tag in tags]
-        return summary_v2.hparams_config_pb(hparams, metrics, time_created_secs=self._root.begun)
+        return summary_v2.hparams_config_pb(hparams, metrics, time_created_secs=wall_time)
 
     def _plain(self, name: str, value: Scalar) -> Scalar:
         parameter = self._parameters.get(name)
@@ -193,8 +199,9 @@ def _tag(name: str) -> str:
     return f"train/{name}" if name in _OF_TRAINING else f"validation/{name}"
 
 
-def _scalar(tag: str, value: float) -> summary_pb2.Summary:
-    return summary_pb2.Summary(value=[summary_pb2.Summary.Value(tag=tag, simple_value=value)])
+def _scalars(values: Mapping[str, float]) -> summary_pb2.Summary:
+    made = (summary_pb2.Summary.Value(tag=tag, simple_value=v) for tag, v in values.items())
+    return summary_pb2.Summary(value=made)
 
 
 def _domain(parameter: Parameter) -> summary_v2.Domain | None:

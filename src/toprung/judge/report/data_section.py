@@ -24,7 +24,7 @@ def tell_data(dataset: Dataset) -> list[str]:
     return [
         "## Data",
         "",
-        f"{dataset.classes} classes; SHA-256 of all rows {code(dataset.sha256[:16] or 'unknown')}.",
+        f"{dataset.classes} classes; their SHA-256 begins with {code(dataset.sha256[:16])}.",
         "",
         *table(header, rows, numbers=5),
         *_tell_classes(dataset),

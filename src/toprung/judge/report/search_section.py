@@ -64,9 +64,10 @@ def tell_search(material: Material, history: History) -> list[str]:
 def _tell_course(material: Material, phase: History, history: History) -> list[str]:
     states = Counter(record.state for record in phase.trials.values())
     told = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
-    lines = [f"{len(phase.trials)} trials{f': {told}' if told else ''}."]
-    if material.events:
-        lines.append(f"The search ran for {duration(float(material.events[-1]['at']))}.")
+    lines = [f"{_count(len(phase.trials), 'trial')}{f': {told}' if told else ''}."]
+    ends = [event for event in material.events if event["kind"] == "closed"]
+    if ends:
+        lines.append(f"The search ran for {duration(float(ends[-1]['at']))}.")
     if history.closed:
         lines.append(f"It ended because {escape(history.closed)}.")
     return [" ".join(lines), ""]
@@ -138,10 +139,14 @@ def _tell_failures(history: History) -> list[str]:
         for record in failed
     ]
     header = ["trial", "class", "failures", "state now", "message"]
-    return [f"Failures, in {len(failed)} trials:", "", *table(header, body)]
+    return [f"Failures, in {_count(len(failed), 'trial')}:", "", *table(header, body)]
 
 
 def _configuration(values: Values) -> str:
     """The configuration on one line."""
     parts = [f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in values.items()]
     return code(", ".join(parts)) if parts else ""
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
