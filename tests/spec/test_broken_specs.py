@@ -161,6 +161,12 @@ BROKEN = {
         (10, "space.learning_rate"),
         ["'1e-5' is not a number above 0", "without quotes"],
     ),
+    "a learning rate in words": (
+        "{float: [1e-5, 5e-3], log: true}",
+        "fast",
+        (10, "space.learning_rate"),
+        ["'fast' is not a number above 0", "Choose such a value"],
+    ),
     "smoothing of one": (
         "smoothing: 0.1",
         "smoothing: 1.0",

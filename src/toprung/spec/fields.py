@@ -57,16 +57,19 @@ class Field:
     def _wants_float(self) -> bool:
         return float in self.kinds and int not in self.kinds
 
+    def fits(self, value: Scalar) -> bool:
+        """Whether the option takes the value."""
+        if any(value == choice and type(value) is type(choice) for choice in self.choices):
+            return True
+        if value is None:
+            return self.nullable
+        if isinstance(value, bool | str):
+            return type(value) in self.kinds
+        return self._takes_number(value)
+
     def problem(self, value: Scalar) -> str | None:
         """What is wrong with a value, and what would be right; None where it fits."""
-        if any(value == choice and type(value) is type(choice) for choice in self.choices):
-            return None
-        if value is None and self.nullable:
-            return None
-        kind = type(value)
-        if kind in (int, float) and self._takes_number(value):  # type: ignore[arg-type]
-            return None
-        if kind in (bool, str) and kind in self.kinds:
+        if self.fits(value):
             return None
         return f"{shown(value)} is not {self.describe()}.{self._hint(value)}"
 
@@ -99,7 +102,7 @@ class Field:
             return " Write it without quotes, units or separators."
         if str in self.kinds and isinstance(value, int | float):
             return " Put it in quotes where it is meant as text."
-        if self.default is not None and self.problem(self.default) is None:
+        if self.default is not None and self.fits(self.default):
             return f" For example: {shown(self.default)}."
         return " Choose such a value."
 
