@@ -57,3 +57,8 @@ def test_each_choice_says_why() -> None:
     assert choose_finalists(rows, {}, 2)[1].reason == (
         "rank 2: worth 0.00, similarity to those before 0.00"
     )
+
+
+def test_a_further_seed_of_a_configuration_is_no_configuration_of_its_own() -> None:
+    again = Row(1, "t0001-s1", 0.95, 8, 1.0, "completed", "")
+    assert [f.trial for f in choose_finalists([again, row(2, 0.9)], {}, 5)] == ["t0002"]

@@ -25,7 +25,7 @@ def two_predictors(
 def row_by_row() -> tuple[list[dict[str, float]], list[dict[str, float]]]:
     better, worse, labels = two_predictors()
     chance = np.random.default_rng(5)
-    drawn = [chance.integers(len(labels), size=len(labels)) for _ in range(400)]
+    drawn = [chance.integers(len(labels), size=len(labels)) for _ in range(250)]
     return tuple([measure(x[rows], labels[rows]) for rows in drawn] for x in (better, worse))
 
 

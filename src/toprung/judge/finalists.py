@@ -44,7 +44,9 @@ def choose_finalists(
         count: most finalists.
         penalty: 0 chooses by score alone.
     """
-    pool = [r for r in rows if r.score is not None and r.state not in _OUT][: _POOL_FACTOR * count]
+    sound = [r for r in rows if r.score is not None and r.state not in _OUT]
+    # A further seed of a configuration (t0003-s1) is not another configuration.
+    pool = [row for row in sound if "-s" not in row.trial][: _POOL_FACTOR * count]
     if not pool:
         return []
     worth = _worths([float(row.score) for row in pool if row.score is not None])

@@ -114,6 +114,10 @@ class Scalars:
             if value is not None
         }
         start = summary_v2.hparams_pb(values, trial_id=trial, start_time_secs=wall_time)
+        # The values are a protobuf map, whose order differs from process to process.
+        plugin = start.value[0].metadata.plugin_data
+        data = plugin_data_pb2.HParamsPluginData.FromString(plugin.content)
+        plugin.content = data.SerializeToString(deterministic=True)
         self._write(trial, start, 0, wall_time)
 
     def _tell_report(self, report: Report, wall_time: float) -> None:
