@@ -81,33 +81,40 @@ def word(decision: Continue | Pause | Stop) -> str:
 
 
 def check_promote(chance: random.Random) -> int:
-    """One random search by several workers, each step compared; returns the promotions seen."""
+    """One random search, each step compared; returns how many trials went on.
+
+    Slots come and go, so that several trials wait for promotion on several rungs at once.
+    """
     eta, steps = ladder(chance)
     ours, paper = asha(eta, steps), PaperAsha(eta, steps)
-    workers, most, added, jobs = chance.randint(1, 6), chance.randint(2, 24), 0, 0
+    most, added, went_on = chance.randint(2, 24), 0, 0
     running: list[tuple[str, int]] = []
+    haste = chance.random()
     while True:
-        while len(running) < workers:
+        if added < most and chance.random() < 0.3:  # A slot of its own for a new trial.
+            added += 1
+            ours.add(trial_id(added))
+            running.append((trial_id(added), steps[0]))
+        if not running or chance.random() < haste:
             promotion, job = ours.promote(), paper.take_job()
             assert (promotion and (promotion.trial, promotion.start)) == job
             if job:
                 running.append((job[0], steps[steps.index(job[1]) + 1]))
-                jobs += 1
+                went_on += 1
             elif added < most:
                 added += 1
                 ours.add(trial_id(added))
                 running.append((trial_id(added), steps[0]))
-            else:
-                break
-        if not running:
-            return jobs
-        trial, resource = running.pop(chance.randrange(len(running)))
-        score = scores(chance)
-        decision = ours.decide(trial, resource, score)
-        assert word(decision) == paper.report(trial, resource, score)
-        if isinstance(decision, Continue):
-            running.append((trial, steps[steps.index(resource) + 1]))
-            jobs += 1
+            elif not running:
+                return went_on
+        if running:
+            trial, resource = running.pop(chance.randrange(len(running)))
+            score = scores(chance)
+            decision = ours.decide(trial, resource, score)
+            assert word(decision) == paper.report(trial, resource, score)
+            if isinstance(decision, Continue):
+                running.append((trial, steps[steps.index(resource) + 1]))
+                went_on += 1
 
 
 def check_stop(chance: random.Random) -> int:

@@ -12,8 +12,9 @@ import warnings
 from pathlib import Path
 
 import pytest
+from optuna.samplers import TPESampler
 
-from toprung.search.searchers import registry
+from toprung.search.searchers import registry, tpe
 from toprung.search.searchers._base import Observation, Searcher, identity
 from toprung.trial.config import trial_id
 from toprung.trial.space import Choice, Float, Int, Option, Space
@@ -209,6 +210,25 @@ def test_tpe_learns_from_paused_and_completed_trials() -> None:
         found = [search(name, seed)[30:] for seed in range(3)]
         means[name] = sum(map(sum, found)) / sum(map(len, found))
     assert means["tpe"] > means["random"] + 0.15
+
+
+def test_tpe_models_the_options_of_one_choice_jointly(monkeypatch) -> None:
+    asked = []
+
+    def sampler(**options):
+        asked.append(options)
+        return TPESampler(**options)
+
+    monkeypatch.setattr(tpe, "TPESampler", sampler)
+    prepared("tpe", startup=4).suggest(1)
+    assert asked[0]["group"] is asked[0]["multivariate"] is True
+    assert asked[0]["n_startup_trials"] == 4
+
+
+def test_tpe_draws_differently_for_each_trial() -> None:
+    searcher = prepared("tpe", startup=3)
+    story(searcher, 15, random.Random(11))
+    assert len({identity(searcher.suggest(number)) for number in range(16, 26)}) == 10
 
 
 def diverging_share(state: str) -> float:
