@@ -25,7 +25,7 @@ class Lora(Adapter):
     """
 
     rank: int = 8
-    alpha: float | None = None
+    alpha: int | None = None
     dropout: float = 0.0
     layers: Literal["all", "top_half", "top_third"] = "all"
 

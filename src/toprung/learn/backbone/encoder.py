@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -74,26 +73,17 @@ class Encoder(nn.Module):
             for name, parameter in list(part.named_parameters(recurse=False)):
                 setattr(part, name, nn.Parameter(parameter.detach().clone()))
 
-    def parts(self) -> Iterator[nn.Module]:
-        """The layers, and each module beside them that no layer contains."""
-        layers = self.layers
-        yield from layers
-        inside = {id(m) for m in layers.modules()}
-        for module in self.model.modules():
-            children = list(module.children())
-            if id(module) not in inside and not any(m is layers for m in module.modules()):
-                yield module
-            elif module is self.model and not children:
-                yield module
-
     def train(self, mode: bool = True) -> Encoder:
         """Switches the parts that have trainable weights; frozen ones stay in ``eval`` mode."""
         super().train(False)
         self.training = mode
         if mode:
-            for part in self.parts():
-                if any(p.requires_grad for p in part.parameters()):
-                    part.train(True)
+            for name, module in self.model.named_modules():
+                holds_layers = f"{self.layers_path}.".startswith(f"{name}." if name else "")
+                if not holds_layers and any(p.requires_grad for p in module.parameters()):
+                    in_layer = name.startswith(f"{self.layers_path}.")
+                    if not in_layer or name.count(".") == self.layers_path.count(".") + 1:
+                        module.train(True)
         return self
 
     def level(self, name: str) -> int:

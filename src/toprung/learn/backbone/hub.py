@@ -28,9 +28,12 @@ def fetch(repository: str, revision: str | None, timeout_seconds: float = 6.0) -
     Raises:
         FixEnvironment: not in the cache, and the hub is off or does not answer.
     """
-    options = {"revision": revision, "allow_patterns": _FILES}
     try:
-        return Path(snapshot_download(repository, local_files_only=True, **options))  # type: ignore[arg-type]
+        return Path(
+            snapshot_download(
+                repository, revision=revision, allow_patterns=_FILES, local_files_only=True
+            )
+        )
     except LocalEntryNotFoundError:
         pass
     wanted = f"{repository} at revision {revision or 'main'}"
@@ -44,7 +47,7 @@ def fetch(repository: str, revision: str | None, timeout_seconds: float = 6.0) -
     if not _answers(timeout_seconds):
         raise FixEnvironment(f"{wanted} is not in the cache, and the hub is out of reach. {advice}")
     try:
-        return Path(snapshot_download(repository, **options))  # type: ignore[arg-type]
+        return Path(snapshot_download(repository, revision=revision, allow_patterns=_FILES))
     except (HfHubHTTPError, OSError) as error:
         first = str(error).strip().partition("\n")[0]
         raise FixEnvironment(f"{wanted} could not be fetched: {first} {advice}") from error

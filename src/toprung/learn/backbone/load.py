@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -87,36 +89,58 @@ def _load(source: str, revision: str | None, expected: str | None, device: str) 
             f"{weights} has sha256 {found}, its card says {expected}. "
             "Remove the file and install or fetch it again."
         )
-    transformers_logging.disable_progress_bar()
-    previous = transformers_logging.get_verbosity()
-    transformers_logging.set_verbosity_error()
-    # Loading draws random numbers for weights that the file lacks (a pooler's); the process's
-    # stream is left as it was, so that no trial depends on whether it loaded the backbone.
-    try:
-        with torch.random.fork_rng():
-            encoder: Any = AutoModel.from_pretrained(
-                folder,
-                local_files_only=True,
-                trust_remote_code=False,
-                use_safetensors=True,
-                dtype=torch.float32,
-                attn_implementation="sdpa" if _has_sdpa(folder) else "eager",
-            )
+    with _quiet():
+        encoder = _read_encoder(folder)
         tokenizer = load_tokenizer(folder)
-    finally:
-        transformers_logging.set_verbosity(previous)
-    if getattr(encoder, "pooler", None) is not None:
-        encoder.pooler = None
-    encoder.requires_grad_(False)
     commit = folder.name if not Path(source).is_absolute() and ":" not in source else None
     return Loaded(
-        encoder=encoder.eval().to(device),
+        encoder=encoder.to(device),
         tokenizer=tokenizer,
         sha256=found,
         tokenizer_sha256=hash_tokenizer(tokenizer),
         folder=folder,
         revision=revision or commit,
     )
+
+
+def _read_encoder(folder: Path) -> nn.Module:
+    # Loading draws random numbers for weights that the file lacks (a pooler's); the process's
+    # stream is left as it was, so that no trial depends on whether it loaded the backbone.
+    with torch.random.fork_rng():
+        encoder, info = AutoModel.from_pretrained(
+            folder,
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+            dtype=torch.float32,
+            attn_implementation="sdpa" if _has_sdpa(folder) else "eager",
+            output_loading_info=True,
+        )
+    missing = sorted(name for name in info["missing_keys"] if not name.startswith("pooler."))
+    if missing:
+        raise FixEnvironment(
+            f"{folder / 'model.safetensors'} lacks {len(missing)} weights of its config.json's "
+            f"encoder, {missing[0]} among them. Save the encoder with transformers' "
+            "save_pretrained again."
+        )
+    if getattr(encoder, "pooler", None) is not None:
+        encoder.pooler = None
+    model: nn.Module = encoder.requires_grad_(False).eval()
+    return model
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    settings: Any = transformers_logging
+    previous, bars = settings.get_verbosity(), settings.is_progress_bar_enabled()
+    settings.set_verbosity_error()
+    settings.disable_progress_bar()
+    try:
+        yield
+    finally:
+        settings.set_verbosity(previous)
+        if bars:
+            settings.enable_progress_bar()
 
 
 def _has_sdpa(folder: Path) -> bool:

@@ -5,4 +5,4 @@ from __future__ import annotations
 from toprung.core.registry import Registry
 from toprung.learn.losses._base import Loss
 
-registry: Registry[Loss] = Registry(__name__, Loss)
+registry: Registry[Loss] = Registry(__name__, Loss)  # type: ignore[type-abstract]

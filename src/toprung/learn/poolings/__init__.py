@@ -5,4 +5,4 @@ from __future__ import annotations
 from toprung.core.registry import Registry
 from toprung.learn.poolings._base import Pooling
 
-registry: Registry[Pooling] = Registry(__name__, Pooling)
+registry: Registry[Pooling] = Registry(__name__, Pooling)  # type: ignore[type-abstract]

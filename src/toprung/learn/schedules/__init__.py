@@ -5,4 +5,4 @@ from __future__ import annotations
 from toprung.core.registry import Registry
 from toprung.learn.schedules._base import Schedule
 
-registry: Registry[Schedule] = Registry(__name__, Schedule)
+registry: Registry[Schedule] = Registry(__name__, Schedule)  # type: ignore[type-abstract]

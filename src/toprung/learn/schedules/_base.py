@@ -14,14 +14,14 @@ class Schedule(ABC):
 
     @abstractmethod
     def scale(self, progress: float) -> float:
-        """Factor of the rate, in [0, 1], at a progress in [0, 1], counted from the end of the warm-up."""
+        """Factor of the rate in [0, 1]; ``progress`` goes from 0 after the warm-up to 1."""
 
-    def observe(self, loss: float) -> None:
+    def observe(self, loss: float) -> None:  # noqa: B027
         """Hears the mean training loss of one more hundredth of the largest resource."""
 
     def state(self) -> dict[str, float]:
         """What must be kept to go on later; numbers only."""
         return {}
 
-    def restore(self, state: dict[str, float]) -> None:
+    def restore(self, state: dict[str, float]) -> None:  # noqa: B027
         """Goes on from a kept state."""

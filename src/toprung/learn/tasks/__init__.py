@@ -5,4 +5,4 @@ from __future__ import annotations
 from toprung.core.registry import Registry
 from toprung.learn.tasks._base import Task
 
-registry: Registry[Task] = Registry(__name__, Task)
+registry: Registry[Task] = Registry(__name__, Task)  # type: ignore[type-abstract]

@@ -1,0 +1,172 @@
+"""Members of an ensemble: a trained trial saved on its own, and loaded to score texts."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from toprung.core.errors import FixEnvironment
+from toprung.core.files import new_folder, read_json, sha256_file, write_json
+from toprung.learn import tasks
+from toprung.learn.backbone.card import Card
+from toprung.learn.backbone.load import Loaded, load_backbone, load_tokenizer
+from toprung.learn.checkpoint import WEIGHTS, load_trained
+from toprung.learn.evaluate import predict
+from toprung.learn.model import Classifier, build_model
+from toprung.learn.run import load_weights, resolve_device
+from toprung.learn.tokens import tokenize
+from toprung.trial.config import TrialConfig
+
+_FORMAT = 1
+_MEMBER = "member.json"
+
+
+@dataclass(frozen=True)
+class Member:
+    """A trained model and all that turns texts into its scores.
+
+    Attributes:
+        trial: id.
+        label_names: of the scores, in order.
+        card: of its backbone.
+        sha256: of its weights' file.
+        max_length: of a text in tokens; longer ones are cut.
+        model: in ``eval`` mode; frozen weights are shared with other members.
+        tokenizer: a transformers tokenizer.
+    """
+
+    trial: str
+    label_names: tuple[str, ...]
+    card: Card
+    sha256: str
+    max_length: int
+    model: Classifier
+    tokenizer: Any
+
+    def logits(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Scores of texts, (N, C) float32; the same texts give the same bits."""
+        if not texts:
+            return np.zeros((0, len(self.label_names)), dtype=np.float32)
+        tokens = tokenize(self.tokenizer, texts, self.max_length)
+        return predict(self.model, tokens, int(self.tokenizer.pad_token_id or 0))
+
+
+def save_member(
+    trial_folder: Path, checkpoint: str, to: Path, *, backbones: Path | None = None
+) -> None:
+    """Saves a trial's checkpoint as a member: weights, tokenizer and ``member.json``.
+
+    Frozen weights of a package's or hub's backbone are named by card and hash. Those of a local
+    folder are copied once for all members, since nobody else has them.
+
+    Args:
+        trial_folder: of the trial.
+        checkpoint: name of its checkpoint folder, as its report says.
+        to: folder of the member; replaced where it exists.
+        backbones: folder for copies of local backbones; ``backbones`` beside the member.
+
+    Raises:
+        FixEnvironment: the checkpoint is not there or not whole.
+    """
+    source = trial_folder / checkpoint
+    snapshot = load_trained(source)
+    if snapshot is None:
+        raise FixEnvironment(f"{source} is no whole checkpoint; train {trial_folder.name} again.")
+    facts = dict(snapshot.state["model"])
+    card = Card.from_json(facts["card"])
+    loaded = load_backbone(card)
+    _check_backbone(facts, loaded, source)
+    if card.kind == "folder":
+        copies = to.parent / "backbones" if backbones is None else backbones
+        facts["backbone_folder"] = _copy_backbone(loaded, copies, to.parent)
+    with new_folder(to) as aside:
+        shutil.copyfile(source / WEIGHTS, aside / WEIGHTS)
+        loaded.tokenizer.save_pretrained(aside / "tokenizer")
+        facts["weights_sha256"] = sha256_file(aside / WEIGHTS)
+        write_json(aside / _MEMBER, {"format": _FORMAT, **facts})
+
+
+def load_member(path: Path, device: str = "auto") -> Member:
+    """The member in a folder; its predictions equal those before it was saved.
+
+    Args:
+        path: that ``save_member`` wrote.
+        device: as of ``Trainer``.
+
+    Raises:
+        FixEnvironment: a file is missing or not what was written, or the backbone is another.
+    """
+    facts = _read_member(path)
+    card = Card.from_json(facts["card"])
+    folder = facts.get("backbone_folder")
+    if folder is not None:
+        card = replace(card, source=str((path.resolve().parent / folder).resolve()))
+    where = resolve_device(device)
+    loaded = load_backbone(card, where)
+    _check_backbone(facts, loaded, path)
+    config = TrialConfig(facts["trial"], facts["values"], int(facts["seed"]))
+    # New weights are drawn before the saved ones take their place; nobody's stream is moved.
+    with torch.random.fork_rng():
+        model = build_model(
+            config,
+            loaded.encoder,
+            card,
+            depth=facts["depth"],
+            outputs=tasks.registry.get(facts["task"])().outputs(len(facts["label_names"])),
+            precision=facts["precision"],
+        )
+    try:
+        load_weights(model.trainable(), load_file(path / WEIGHTS))
+    except (OSError, SafetensorError, ValueError) as error:
+        raise FixEnvironment(f"{path / WEIGHTS}: {error}") from error
+    model.requires_grad_(False)
+    return Member(
+        trial=config.trial,
+        label_names=tuple(facts["label_names"]),
+        card=card,
+        sha256=facts["weights_sha256"],
+        max_length=int(facts["max_length"]),
+        model=model.to(where).eval(),
+        tokenizer=load_tokenizer(path / "tokenizer"),
+    )
+
+
+def _read_member(path: Path) -> dict[str, Any]:
+    try:
+        facts: dict[str, Any] = read_json(path / _MEMBER)
+        found = sha256_file(path / WEIGHTS)
+    except (OSError, ValueError) as error:
+        raise FixEnvironment(f"{path} is no saved member: {error}") from error
+    if facts.get("format") != _FORMAT:
+        raise FixEnvironment(f"{path / _MEMBER} has format {facts.get('format')}, not {_FORMAT}.")
+    if found != facts["weights_sha256"]:
+        raise FixEnvironment(f"{path / WEIGHTS} is not the file that was saved; copy it again.")
+    return facts
+
+
+def _check_backbone(facts: Mapping[str, Any], loaded: Loaded, place: Path) -> None:
+    if loaded.sha256 != facts["backbone_sha256"]:
+        raise FixEnvironment(
+            f"{place} was trained on a backbone with sha256 {facts['backbone_sha256']}; "
+            f"{loaded.folder} has {loaded.sha256}. Install the backbone of its card again."
+        )
+
+
+def _copy_backbone(loaded: Loaded, copies: Path, base: Path) -> str:
+    folder = copies / loaded.sha256[:16]
+    if not (folder / "model.safetensors").is_file():
+        with new_folder(folder) as aside:
+            for name in ("config.json", "model.safetensors"):
+                shutil.copyfile(loaded.folder / name, aside / name)
+            loaded.tokenizer.save_pretrained(aside)
+    return Path(os.path.relpath(folder.resolve(), base.resolve())).as_posix()
