@@ -161,8 +161,9 @@ class Driver:
             record = self.history.trials[trial]
             if not anew:
                 wanted.append(trial)
-                if record.state not in ("completed", "running"):
+                if not record.finalist and record.state not in ("completed", "running"):
                     self.write("finalist", trial=trial, reason="chosen for the ensemble")
+                    self._scheduler.drop(trial)
                     self._queue.append(trial)
             for number in range(0 if anew else 1, seeds):
                 wanted.append(self._another_seed(record, number))
@@ -214,6 +215,7 @@ class Driver:
             source=self._searcher.source(number),
             bracket=self._scheduler.add(name),
         )
+        self._observe(self.history.trials[name])
         return self.history.trials[name]
 
     def _last_climb(self) -> TrialRecord | None:
@@ -287,6 +289,9 @@ class Driver:
             return
         if kind == "suggested" and record.source != "finalist":
             self._scheduler.add(record.config.trial)
+            self._observe(record)
+        elif kind == "finalist":
+            self._scheduler.drop(record.config.trial)
         elif kind == "decided":
             self._replay_decision(event, record)
             self._observe(record)
@@ -315,7 +320,8 @@ class Driver:
 
     def _recover(self) -> None:
         """Decides what was reported but not decided, and queues what ran when all ended."""
-        cut_off = sorted(self.history.in_state("running"), key=lambda r: (r.at, r.config.trial))
+        # What trained takes its slots back first; what waited for a slot keeps its order.
+        cut_off = sorted(self.history.in_state("running"), key=lambda r: (r.began is None, r.seq))
         for record in cut_off:
             last = record.reports[-1] if record.reports else None
             self.active.add(record.config.trial)
