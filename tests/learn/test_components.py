@@ -19,7 +19,9 @@ TARGETS = torch.tensor([0, 1, 2, 3, 0, 0])
 
 
 @pytest.mark.parametrize(("registry", "name"), EVERY, ids=[f"{r.kind}-{n}" for r, n in EVERY])
-def test_every_component_has_plain_options_with_defaults_and_a_doc(registry: Any, name: str) -> None:
+def test_every_component_has_plain_options_with_defaults_and_a_doc(
+    registry: Any, name: str
+) -> None:
     component = registry.get(name)
     assert component.__doc__
     assert len(component.__doc__.splitlines()[0]) <= 90

@@ -96,7 +96,9 @@ def test_full_training_has_dropout_in_the_embeddings(
     adapters.registry.get("full")().apply(encoder)
     encoder.train()
     assert encoder.model.embeddings.training
-    assert all(module.training for module in encoder.layers.modules() if module is not encoder.layers)
+    assert all(
+        module.training for module in encoder.layers.modules() if module is not encoder.layers
+    )
     encoder.eval()
     assert not any(module.training for module in encoder.model.modules())
 

@@ -29,7 +29,7 @@ def test_weights_of_another_hash_are_refused(encoders: dict[str, Path]) -> None:
 def test_a_folder_without_safetensors_is_refused(tmp_path: Path, encoders: dict[str, Path]) -> None:
     shutil.copytree(encoders["bert"], tmp_path / "copy")
     (tmp_path / "copy" / "model.safetensors").rename(tmp_path / "copy" / "pytorch_model.bin")
-    with pytest.raises(FixEnvironment, match="no model.safetensors"):
+    with pytest.raises(FixEnvironment, match=r"no model\.safetensors"):
         load_backbone(find_card(str(tmp_path / "copy")))
 
 

@@ -149,7 +149,9 @@ class Run:
         metrics["rows_per_second"] = self._trained_rows / max(1e-9, self._trained_seconds)
         self._trained_rows, self._trained_seconds = 0, 0.0
         self._seconds += self.plan.clock.seconds() - began
-        report = Report(self.config.trial, point, metrics, self._seconds, f"checkpoints/{point}")
+        # Rounded as in the journal, so that a report that is given again is the same report.
+        seconds = round(self._seconds, 3)
+        report = Report(self.config.trial, point, metrics, seconds, f"checkpoints/{point}")
         self.reports.append(report)
         self.save()
         return report
