@@ -25,7 +25,6 @@ def read_cells(file: IO[bytes], columns: Columns, separator: str) -> Iterator[Ro
     reader = csv.reader(texts(), delimiter=separator, strict=True)
     header: list[str] | None = None
     place = (0, 0)
-    start = 1
     while True:
         start = reader.line_num + 1
         try:
@@ -34,19 +33,24 @@ def read_cells(file: IO[bytes], columns: Columns, separator: str) -> Iterator[Ro
             raise Broken(start, _syntax(error, start, reader.line_num)) from error
         if cells is None:
             break
-        problems = [bad[n] for n in range(start, reader.line_num + 1) if n in bad] if bad else []
-        if header is None:
-            if cells:
-                if problems:
-                    raise Broken(start, problems[0])
-                header = [cell.strip() for cell in cells]
-                place = _places(header, columns, separator, start)
-        elif problems:
-            yield Row(start, problem=problems[0])
-        elif len(cells) == len(header):
-            yield Row(start, cells[place[0]], cells[place[1]])
-        elif cells:
-            yield Row(start, problem=_width(cells, header, separator))
+        problem = _first(bad, start, reader.line_num)
+        if header is None and cells:
+            if problem:
+                raise Broken(start, problem)
+            header = [cell.strip() for cell in cells]
+            place = _places(header, columns, separator, start)
+        elif header and (cells or problem):
+            yield _row(start, cells, place, problem or _width(cells, header, separator))
+
+
+def _first(bad: dict[int, str], start: int, end: int) -> str | None:
+    return next((bad[line] for line in range(start, end + 1) if line in bad), None) if bad else None
+
+
+def _row(line: int, cells: list[str], place: tuple[int, int], problem: str | None) -> Row:
+    if problem:
+        return Row(line, problem=problem)
+    return Row(line, cells[place[0]], cells[place[1]])
 
 
 def _places(header: list[str], columns: Columns, separator: str, line: int) -> tuple[int, int]:
@@ -86,7 +90,9 @@ def _syntax(error: csv.Error, start: int, end: int) -> str:
     )
 
 
-def _width(cells: list[str], header: list[str], separator: str) -> str:
+def _width(cells: list[str], header: list[str], separator: str) -> str | None:
+    if len(cells) == len(header):
+        return None
     name = "comma" if separator == "," else "tab"
     step = f"Put a cell that holds a {name} in quotes." if len(cells) > len(header) else ""
     said = f"{len(cells)} cells where the header has {len(header)}: {show(separator.join(cells))}."
