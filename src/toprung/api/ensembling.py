@@ -20,6 +20,7 @@ from toprung.judge.calibrate import Calibration, calibrate
 from toprung.judge.ensembles._base import blend
 from toprung.judge.finalists import choose_finalists
 from toprung.judge.leaderboard import write_leaderboard
+from toprung.learn.checkpoint import WEIGHTS
 from toprung.learn.member import save_member
 from toprung.learn.trainer import Trainer
 from toprung.ship.predictor import ENSEMBLE_NAME
@@ -140,7 +141,11 @@ def save_trial(run: Run, trial: str, aside: Path) -> dict[str, Any]:
     folder = aside / "members" / trial
     card = run.spec.cards[str(record.config.values["backbone"])]
     save_member(run.folder.trials / trial, best.checkpoint, folder)
-    files = {p.name: sha256_file(p) for p in sorted(folder.iterdir()) if p.is_file()}
+    files = {
+        file.relative_to(folder).as_posix(): sha256_file(file)
+        for file in sorted(folder.rglob("*"))
+        if file.is_file()
+    }
     return {
         "trial": trial,
         "backbone": card.name,
@@ -149,6 +154,6 @@ def save_trial(run: Run, trial: str, aside: Path) -> dict[str, Any]:
         "config": dict(record.config.values),
         "seed": record.config.seed,
         "resource": best.resource,
-        "sha256": files["member.safetensors"],
+        "sha256": files[WEIGHTS],
         "files": files,
     }

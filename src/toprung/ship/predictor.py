@@ -101,7 +101,9 @@ class Ensemble:
 
 def _check(folder: Path, hashes: Mapping[str, str]) -> None:
     for name, expected in hashes.items():
-        file = folder / Path(name).name
+        file = folder / name
+        if not file.resolve().is_relative_to(folder.resolve()):
+            raise FixEnvironment(f"{ENSEMBLE_NAME} names a file outside of its folder: {name!r}.")
         if not file.is_file():
             raise FixEnvironment(f"{file} is missing; copy the ensemble/ folder as a whole.")
         if sha256_file(file) != expected:
