@@ -200,7 +200,8 @@ def _carve(
         left_out = sorted(set(train.labels) - set(tables[split].labels))
         if left_out:
             few = ", ".join(left_out[:5]) + (", …" if len(left_out) > 5 else "")
-            notes.append(f"{split} has no row of {len(left_out)} too rare classes: {few}.")
+            many = "1 class" if len(left_out) == 1 else f"{len(left_out)} classes"
+            notes.append(f"{split} has no row of {many}, too rare to part: {few}.")
 
 
 def _sample(

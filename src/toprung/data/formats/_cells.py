@@ -34,7 +34,7 @@ def read_cells(file: IO[bytes], columns: Columns, separator: str) -> Iterator[Ro
         if cells is None:
             break
         problem = _first(bad, start, reader.line_num)
-        if header is None and cells:
+        if header is None and any(map(str.strip, cells)):
             if problem:
                 raise Broken(start, problem)
             header = [cell.strip() for cell in cells]
