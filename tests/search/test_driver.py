@@ -202,9 +202,9 @@ def test_an_extended_search_goes_on_where_it_closed(tmp_path, clock) -> None:
     trial = driver.assign().config.trial
     while True:
         resource = RESOURCE.next_point(driver.history.trials[trial].resource)
-        if not isinstance(driver.report(report(trial, resource, 0.5)), Continue):
-            if driver.assign() is None:
-                break
+        decision = driver.report(report(trial, resource, 0.5))
+        if not isinstance(decision, Continue) and driver.assign() is None:
+            break
     driver.finish()
     assert driver.history.closed is not None
     driver.extend(2)

@@ -149,7 +149,6 @@ def test_a_journal_cut_anywhere_grows_back_to_the_same_course(
     check_cuts(tmp_path, cuts, scheduler, searcher, trials=16, **options)
 
 
-@pytest.mark.xfail(reason="the driver does not keep the order of waiting finalists", strict=False)
 @pytest.mark.parametrize("rule", ["promote", "stop"])
 def test_a_journal_cut_among_the_finalists_grows_back_to_the_same_course(rule, tmp_path) -> None:
     check_cuts(tmp_path, None, "asha", "random", trials=16, finals=True, rule=rule)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from toprung.core.errors import GiveUp
 from toprung.core.seeds import derive_seed
 from toprung.search.failures import common_failure, judge
 from toprung.search.plan import Plan
+from toprung.search.replay import Replay, state, word
 from toprung.search.schedulers._base import Scheduler
 from toprung.search.searchers._base import Observation, Searcher
 from toprung.trial.config import Assignment, trial_id
-from toprung.trial.decision import Continue, Decision, Failure, Pause, State, Stop, Verdict
+from toprung.trial.decision import Continue, Decision, Failure, State, Stop, Verdict
 from toprung.trial.history import History, TrialRecord
 from toprung.trial.journal import Event, Journal
 from toprung.trial.report import Report, examine
@@ -54,9 +54,10 @@ class Driver:
         self._scheduler, self._searcher, self._journal = scheduler, searcher, journal
         self._watchers = list(watchers)
         self._queue: deque[str] = deque()
+        replay = Replay(self.history, scheduler, self._observe, plan.metric, where=journal.path)
         for event in journal.earlier:
             self.history.apply(event)
-            self._replay(event)
+            replay.take(event)
         self.write("opened")
         self._recover()
 
@@ -100,16 +101,14 @@ class Driver:
         """What is done about a trial that could not go on."""
         record = self.history.trials[trial]
         verdict = judge(failure, record.failures)
-        state: State = "running" if verdict.retry else "failed"
-        if failure.kind == "diverged":
-            state = "diverged"
+        ends: State = "diverged" if failure.kind == "diverged" else "failed"
         shrink = record.shrink * 2 if failure.kind == "out_of_memory" else record.shrink
         self.write(
             "failed",
             trial=trial,
             **{"class": failure.kind},
             message=failure.message,
-            state=state,
+            state="running" if verdict.retry else ends,
             reason=verdict.reason,
             attempt=record.attempt + verdict.retry,
             shrink=shrink,
@@ -251,8 +250,8 @@ class Driver:
             "decided",
             trial=record.config.trial,
             resource=resource,
-            decision=_word(decision),
-            state=_state(decision),
+            decision=word(decision),
+            state=state(decision),
             reason=decision.reason,
             by=by,
         )
@@ -282,42 +281,6 @@ class Driver:
             return f"the time budget of {self.plan.seconds:.0f} s is spent"
         return f"{len(records)} trials were tried"
 
-    def _replay(self, event: Event) -> None:
-        """Brings scheduler and searcher to where they were when the event was written."""
-        kind, record = event["kind"], self.history.trials.get(event.get("trial", ""))
-        if record is None:
-            return
-        if kind == "suggested" and record.source != "finalist":
-            self._scheduler.add(record.config.trial)
-            self._observe(record)
-        elif kind == "finalist":
-            self._scheduler.drop(record.config.trial)
-        elif kind == "decided":
-            self._replay_decision(event, record)
-            self._observe(record)
-        elif kind == "promoted":
-            rule = self._scheduler.promote if event["by"] == "rule" else self._scheduler.finale
-            promotion = rule()
-            self._same(event, promotion.trial if promotion else None, event["trial"])
-        elif kind == "failed":
-            self._after_failure(record)
-
-    def _replay_decision(self, event: Event, record: TrialRecord) -> None:
-        if event["by"] == "end" or record.finalist:
-            return
-        report = next(r for r in record.reports if r.resource == event["resource"])
-        score = self.plan.metric.score(report.metrics[self.plan.metric.name])
-        decision = self._scheduler.decide(record.config.trial, report.resource, score)
-        self._same(event, _word(decision), event["decision"])
-
-    def _same(self, event: Event, now: object, then: object) -> None:
-        if now != then:
-            raise GiveUp(
-                f"{self._journal.path}: event {event['seq']} says {event['kind']} {then!r}, but "
-                f"this spec's rules say {now!r}. The journal belongs to other settings or to "
-                f"another version of toprung; start a new search with --results."
-            )
-
     def _recover(self) -> None:
         """Decides what was reported but not decided, and queues what ran when all ended."""
         # What trained takes its slots back first; what waited for a slot keeps its order.
@@ -330,15 +293,3 @@ class Driver:
             self.active.discard(record.config.trial)
             if record.state == "running" and record.config.trial not in self._queue:
                 self._queue.append(record.config.trial)
-
-
-def _word(decision: Decision) -> str:
-    return type(decision).__name__.lower()
-
-
-def _state(decision: Decision) -> State:
-    if isinstance(decision, Continue):
-        return "running"
-    if isinstance(decision, Pause):
-        return "paused"
-    return "completed" if decision.completed else "stopped"

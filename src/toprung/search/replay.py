@@ -1,0 +1,93 @@
+"""An old journal brings scheduler and searcher to where they were when it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass
+from pathlib import Path
+
+from toprung.core.errors import GiveUp
+from toprung.search.schedulers._base import Scheduler
+from toprung.trial.decision import Continue, Decision, Pause, State
+from toprung.trial.history import History, TrialRecord
+from toprung.trial.journal import Event
+from toprung.trial.report import Metric
+
+
+@dataclass(frozen=True)
+class Replay:
+    """Makes the calls again that the events tell of, and compares what comes of them.
+
+    Attributes:
+        history: that each event was applied to before.
+        scheduler: prepared, and asked nothing yet but by this replay.
+        observe: shows a trial to the searcher.
+        metric: of the search.
+        where: the journal, for messages.
+    """
+
+    history: History
+    scheduler: Scheduler
+    observe: Callable[[TrialRecord], None]
+    metric: Metric
+    _: KW_ONLY
+    where: Path
+
+    def take(self, event: Event) -> None:
+        """Makes the next event's calls.
+
+        Raises:
+            GiveUp: these rules answer otherwise than the journal says.
+        """
+        kind, record = event["kind"], self.history.trials.get(event.get("trial", ""))
+        if record is None:
+            return
+        if kind == "suggested" and record.source != "finalist":
+            self.scheduler.add(record.config.trial)
+            self.observe(record)
+        elif kind == "finalist":
+            self.scheduler.drop(record.config.trial)
+        elif kind == "decided":
+            self._decided(event, record)
+            self.observe(record)
+        elif kind == "promoted":
+            rule = self.scheduler.promote if event["by"] == "rule" else self.scheduler.finale
+            promotion = rule()
+            self._same(event, promotion.trial if promotion else None, event["trial"])
+        elif kind == "failed" and record.state != "running":
+            self.scheduler.drop(record.config.trial)
+            self.observe(record)
+
+    def _decided(self, event: Event, record: TrialRecord) -> None:
+        if event["by"] == "end" or record.finalist:
+            return
+        report = next(r for r in record.reports if r.resource == event["resource"])
+        score = self.metric.score(report.metrics[self.metric.name])
+        decision = self.scheduler.decide(record.config.trial, report.resource, score)
+        self._same(event, word(decision), event["decision"])
+
+    def _same(self, event: Event, now: object, then: object) -> None:
+        if now != then:
+            raise GiveUp(
+                f"{self.where}: event {event['seq']} says {event['kind']} {then!r}, but this "
+                f"spec's rules say {now!r}. The journal belongs to other settings or to another "
+                f"version of toprung; start a new search with --results."
+            )
+
+
+def word(decision: Decision) -> str:
+    """A decision as the journal names it.
+
+    >>> word(Pause("why"))
+    'pause'
+    """
+    return type(decision).__name__.lower()
+
+
+def state(decision: Decision) -> State:
+    """The state that a decision puts a trial in."""
+    if isinstance(decision, Continue):
+        return "running"
+    if isinstance(decision, Pause):
+        return "paused"
+    return "completed" if decision.completed else "stopped"
