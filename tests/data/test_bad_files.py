@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -298,7 +299,8 @@ def test_a_broken_file_is_told_with_its_place_value_and_next_step(
 def write(folder: Path, **splits: Sequence[dict[str, Any]]) -> DataSource:
     for split, rows in splits.items():
         (folder / f"{split}.jsonl").write_text("\n".join(lines(rows)) + "\n")
-    return DataSource(base=str(folder), **{split: f"{split}.jsonl" for split in splits})
+    paths: dict[str, Any] = {split: f"{split}.jsonl" for split in splits}
+    return replace(DataSource(base=str(folder)), **paths)
 
 
 def told(source: DataSource) -> str:
