@@ -52,6 +52,11 @@ def call(one: Contender) -> str:
     return f"{words} ({one.detail})" if one.detail else words
 
 
+def _turned(gain: Interval) -> str:
+    """The bounds of a loss, as seen from the one that is ahead."""
+    return f"95 % interval {bounds(Interval(-gain.value, -gain.high, -gain.low), signed=True)}"
+
+
 def _say_value(verdicts: Verdicts) -> str:
     interval, name = verdicts.intervals[verdicts.first.who], verdicts.metric.name
     return (
@@ -69,7 +74,7 @@ def _say_against_trial(verdicts: Verdicts, other: Contender) -> str:
     if gain.low > 0:
         return f"{us} is better than {them} by {gain.value:.4f} ({told})."
     if gain.high < 0:
-        return f"{us} is worse than {them} by {-gain.value:.4f} ({told})."
+        return f"{us} is worse than {them} by {-gain.value:.4f} ({_turned(gain)})."
     return (
         f"{us} is not measurably better than {them}: the gain is {gain.value:+.4f} ({told}), "
         f"and the interval includes 0."
@@ -86,7 +91,7 @@ def _say_against_baseline(verdicts: Verdicts, other: Contender) -> str:
         sentence = f"{_capital(us)} is better than {them} ({name} {value:.4f}) by {gain.value:.4f}"
         return f"{sentence} ({told}){f'; training took {cost}' if cost else ''}."
     if gain.high < 0:
-        verdict = f"{_capital(them)} is better than {us} by {-gain.value:.4f} ({told})"
+        verdict = f"{_capital(them)} is better than {us} by {-gain.value:.4f} ({_turned(gain)})"
     else:
         verdict = (
             f"{_capital(us)} is not measurably better than {them} ({name} {value:.4f}): "
