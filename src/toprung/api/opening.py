@@ -28,7 +28,7 @@ from toprung.search.runners._base import Runner, Train
 from toprung.search.runners.virtual import Virtual, simulate, synthetic_curve
 from toprung.spec.load import load_spec
 from toprung.spec.spec import SearchSpec
-from toprung.trial.journal import Event, Journal
+from toprung.trial.journal import Event, Journal, read_events
 
 PACKAGES = (
     "torch", "ray", "transformers", "peft", "optuna", "datasets", "scikit-learn", "tensorboard"
@@ -90,6 +90,7 @@ def open_run(spec: SearchSpec, folder: Folder, settings: Settings) -> Iterator[R
     _same_spec(spec, folder)
     runner = _runner(spec, settings)
     simulated = isinstance(runner, Virtual)
+    _same_clock(spec, folder, simulated)
     data = None if simulated else load_dataset(spec.data, spec.seed)
     clock: Clock = runner.clock if isinstance(runner, Virtual) else SystemClock()
     _begin(spec, folder)
@@ -169,8 +170,18 @@ def _same_spec(spec: SearchSpec, folder: Folder) -> None:
     )
 
 
+def _same_clock(spec: SearchSpec, folder: Folder, simulated: bool) -> None:
+    """Refuses to go on for real with what was simulated, and the other way round."""
+    first = next(iter(read_events(folder.journal)), None)
+    if first is None or first["time"].startswith("+") == simulated:
+        return
+    was = "a real search" if simulated else "a simulated search (--runner virtual)"
+    text = f"{folder.root} holds {was}. Choose another folder with --results, or remove that one."
+    raise FixSpec(spec.path, [text])
+
+
 def _begin(spec: SearchSpec, folder: Folder) -> None:
-    if folder.spec.is_file():
+    if folder.spec.is_file() and folder.journal.is_file():
         return
     write_text(folder.spec, spec.resolved)
     write_json(folder.environment, environment())
