@@ -87,7 +87,8 @@ def find_search(name: str, results: str | Path) -> Folder:
     Raises:
         FixSpec: there is none; the message names those that are there.
     """
-    for root in (Path(name), Path(results) / Path(name).stem):
+    # Also the path of its YAML, which is what `toprung search` was given.
+    for root in (Path(name), Path(results) / name, Path(results) / Path(name).stem):
         if (root / JOURNAL_NAME).is_file():
             return Folder(root.resolve())
     there = sorted(path.parent.name for path in Path(results).glob(f"*/{JOURNAL_NAME}"))
