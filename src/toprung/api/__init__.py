@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -13,10 +14,11 @@ from toprung.api.ensembling import ensemble
 from toprung.api.folder import find_search
 from toprung.api.opening import Run, Settings, open_run, reopen, search_folder
 from toprung.api.progress import NotebookBar, Progress
-from toprung.api.reporting import write_report
+from toprung.api.reporting import write_views
 from toprung.api.searching import search
+from toprung.core.errors import FixSpec
 from toprung.judge.leaderboard import Row, best_trial, rank_trials, to_frame
-from toprung.ship.predictor import Ensemble
+from toprung.ship.predictor import ENSEMBLE_NAME, Ensemble
 from toprung.spec.load import load_spec
 from toprung.spec.spec import SearchSpec
 from toprung.trial.history import History
@@ -52,6 +54,7 @@ class Search:
         self.settings = settings or Settings()
         self.folder = search_folder(self.spec, self.settings.results)
         self._run: Run | None = None
+        self._paused = False
 
     @classmethod
     def attach(cls, name: str, settings: Settings | None = None) -> Search:
@@ -77,44 +80,61 @@ class Search:
             GiveUp: no trial is usable.
             FixData, FixEnvironment: see their messages.
         """
-        with open_run(self.spec, self.folder, self._shown()) as run:
-            self._run = run
-            try:
-                if more_trials:
-                    run.driver.extend(more_trials)
-                if run.driver.history.closed is None:
-                    search(run)
-                if not run.driver.history.ensembles or _is_stale(run.driver.history):
-                    ensemble(run)
-                if not run.simulated:
-                    write_report(run)
-            finally:
-                self._run = None
+        with self._open() as run:
+            if more_trials:
+                run.driver.extend(more_trials)
+            if run.driver.history.closed is None:
+                search(run)
+            if _lacks_ensemble(run):
+                ensemble(run)
+            write_views(run)
         return self
 
     def rebuild_ensemble(self) -> Search:
-        """Builds ensemble and report again, from the trials that there are."""
-        with open_run(self.spec, self.folder, self._shown()) as run:
-            self._run = run
-            try:
-                ensemble(run)
-                if not run.simulated:
-                    write_report(run)
-            finally:
-                self._run = None
+        """Builds ensemble and report again, from the trials that there are.
+
+        Raises:
+            FixSpec: the search phase is not over; ``fit`` goes on with it.
+        """
+        if self.history().closed is None:
+            name = self.folder.name
+            text = f"the search is not over. Go on with it: toprung resume {name}"
+            raise FixSpec(str(self.folder.root), [text])
+        with self._open() as run:
+            ensemble(run)
+            write_views(run)
         return self
 
     def report(self) -> str:
-        """Writes the report again from journal and predictions; returns its text."""
-        with open_run(self.spec, self.folder, self.settings) as run:
-            write_report(run)
+        """Writes every view again from journal and predictions; returns the report's text."""
+        # Nothing is trained, so that no Ray need be there.
+        with open_run(self.spec, self.folder, replace(self.settings, runner="inline")) as run:
+            write_views(run)
         return self.folder.report.read_text(encoding="utf-8")
 
     def pause(self) -> None:
-        """Lets running trials save themselves and leave; safe to call from a signal handler."""
+        """Lets running trials save themselves and leave.
+
+        Safe to call from a signal handler: it only leaves marks, which runner and trials look at
+        between two steps; the journal is told when they have left.
+        """
+        self._paused = True
         if self._run is not None:
             self.folder.pause.touch()
-            self._run.driver.interrupt()
+            self._run.driver.interrupted = True
+
+    @contextmanager
+    def _open(self) -> Iterator[Run]:
+        """The search, open; a pause that was asked for while it opened counts."""
+        self._paused = False
+        with open_run(self.spec, self.folder, self._shown()) as run:
+            self._run = run
+            try:
+                if self._paused:
+                    self.pause()
+                yield run
+            finally:
+                self._run = None
 
     def history(self) -> History:
         """The state of the search, folded from its journal."""
@@ -163,10 +183,14 @@ class Search:
         """The settings, with a progress bar where a notebook would show one."""
         if "ipykernel" not in sys.modules or self.settings.watchers:
             return self.settings
-        bar = NotebookBar(Progress(self.spec, Path(self.settings.results)))
-        return Settings(**{**vars(self.settings), "watchers": (bar,)})
+        begun = self.history() if self.folder.journal.is_file() else None
+        bar = NotebookBar(Progress(self.spec, self.folder.root, begun))
+        return replace(self.settings, watchers=(bar,))
 
 
-def _is_stale(history: History) -> bool:
-    """Whether trials were tried after the last ensemble."""
-    return bool(history.ensembles[-1]["trials"] != len(history.trials))
+def _lacks_ensemble(run: Run) -> bool:
+    """Whether there is no ensemble, or trials were tried after it."""
+    history = run.driver.history
+    if not history.ensembles or history.ensembles[-1]["trials"] != len(history.trials):
+        return True
+    return not run.simulated and not (run.folder.ensemble / ENSEMBLE_NAME).is_file()

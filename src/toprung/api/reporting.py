@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from toprung.api.folder import Folder
 from toprung.api.opening import Run
+from toprung.api.searching import leaderboard
 from toprung.api.testing import read_verdicts
 from toprung.core.files import read_json
 from toprung.judge.calibrate import Calibration
+from toprung.judge.leaderboard import write_leaderboard
 from toprung.judge.report import write as markdown
 from toprung.judge.report.material import EnsembleSummary, Material, MemberSummary
 from toprung.judge.verdicts import write_metrics
@@ -18,6 +22,13 @@ from toprung.spec.spec import SearchSpec
 from toprung.trial.journal import read_events
 
 
+def write_views(run: Run) -> None:
+    """Writes the leaderboard, and of a real search the report and the test metrics."""
+    write_leaderboard(run.folder.leaderboard, leaderboard(run))
+    if not run.simulated:
+        write_report(run)
+
+
 def write_report(run: Run) -> None:
     """Writes ``report.md`` and, where the test was opened, ``metrics.csv``."""
     verdicts = read_verdicts(run)
@@ -25,7 +36,7 @@ def write_report(run: Run) -> None:
         write_metrics(run.folder.metrics, verdicts)
     material = Material(
         name=run.spec.name,
-        command=f"toprung search {run.folder.root.name}/spec.yaml",
+        command=f"toprung search {_spec_path(run.folder)} --results again",
         spec=run.spec.resolved,
         versions=_versions(read_json(run.folder.environment)),
         dataset=run.dataset,
@@ -73,6 +84,10 @@ def _ensemble(run: Run) -> EnsembleSummary | None:
         value=selection["value"],
         single=selection["single"],
     )
+
+
+def _spec_path(folder: Folder) -> str:
+    return shlex.quote(f"{folder.root.parent.name}/{folder.name}/{folder.spec.name}")
 
 
 def _versions(environment: Mapping[str, Any]) -> dict[str, str]:

@@ -36,7 +36,12 @@ def work(run: Run, train: Train) -> None:
     Raises:
         Interrupted: at the user's wish; running trials have saved themselves.
     """
-    run.runner.run(run.driver, train)
+    try:
+        run.runner.run(run.driver, train)
+    finally:
+        # Only now: the wish may come at any moment, also between two bytes of the journal.
+        if run.driver.interrupted:
+            run.driver.write("interrupted")
     if run.driver.interrupted:
         raise Interrupted("the search was interrupted")
 
