@@ -1,0 +1,67 @@
+"""One tiny search on the real path, run once and shared by the tests of api, ship and cli."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+from toprung.api import Search
+from toprung.api.opening import Settings
+
+TINY: dict[str, Any] = {
+    "name": "tiny",
+    "task": "single_label",
+    "data": {"corpus": {"tickets": {"rows": 600}}, "train_rows": 192},
+    "space": {
+        "backbone": {"minilm": {"depth": 1}},
+        "adapter": {"lora": {"rank": [2, 4]}, "frozen": {}},
+        "pooling": ["cls", "mean"],
+        "learning_rate": {"float": [1e-3, 1e-2], "log": True},
+        "batch_size": 16,
+        "max_length": 16,
+    },
+    "metric": "macro_f1",
+    "scheduler": {"asha": {"rule": "promote", "reduction_factor": 2}},
+    "searcher": "random",
+    "resource": {"unit": "examples", "min": 64, "max": 128},
+    "budget": {"trials": 4},
+    "ensemble": {"uniform": {"members": 2, "candidates": 2}},
+    "seed": 7,
+}
+
+
+@pytest.fixture(scope="session")
+def write_spec() -> Callable[..., Path]:
+    """Writes the tiny spec into a folder, some of its top keys replaced."""
+
+    def write(folder: Path, **replaced: Any) -> Path:
+        tree = {**TINY, **replaced}
+        path = folder / f"{tree['name']}.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(yaml.safe_dump(tree, sort_keys=False), encoding="utf-8")
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory, write_spec: Callable[..., Path]) -> Search:
+    """A search that went through, never interrupted; nobody may change its folder."""
+    torch.set_num_threads(1)
+    root = tmp_path_factory.mktemp("finished")
+    settings = Settings(runner="inline", results=str(root / "results"))
+    return Search(str(write_spec(root)), settings=settings).fit()
+
+
+@pytest.fixture
+def copied(finished: Search, tmp_path: Path) -> Search:
+    """The finished search in a folder of its own, to go on with."""
+    results = tmp_path / "results"
+    shutil.copytree(finished.folder.root, results / "tiny")
+    return Search.attach("tiny", Settings(runner="inline", results=str(results)))
