@@ -24,6 +24,6 @@ def tensorboard(
     """
     folder = find_search(name, results)
     command = ["-m", "tensorboard.main", "--logdir", str(folder.trials)]
-    command += ["--bind_all=false", "--host", "127.0.0.1", "--port", str(port)]
+    command += ["--host", "127.0.0.1", "--port", str(port)]
     OUT.print(f"tensorboard --logdir {folder.trials}")
     os.execv(sys.executable, [sys.executable, *command])
