@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -38,3 +41,12 @@ def predict(model: Classifier, tokens: Tokens, padding: int) -> NDArray[np.float
     result = np.empty_like(scores)
     result[order] = scores
     return result
+
+
+def write_scores(path: Path, array: NDArray[np.float32]) -> None:
+    """Writes scores as an .npy file that appears whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with aside.open("wb") as file:
+        np.save(file, array, allow_pickle=False)
+    aside.replace(path)

@@ -22,8 +22,7 @@ from toprung.learn.backbone.card import Card
 from toprung.learn.backbone.load import Loaded, load_backbone, load_tokenizer
 from toprung.learn.checkpoint import WEIGHTS, load_trained
 from toprung.learn.evaluate import predict
-from toprung.learn.model import Classifier, build_model
-from toprung.learn.run import load_weights, resolve_device
+from toprung.learn.model import Classifier, build_model, load_weights, resolve_device
 from toprung.learn.tokens import tokenize
 from toprung.trial.config import TrialConfig
 
@@ -114,24 +113,9 @@ def load_member(path: Path, device: str = "auto") -> Member:
     where = resolve_device(device)
     loaded = load_backbone(card, where)
     _check_backbone(facts, loaded, path)
-    config = TrialConfig(facts["trial"], facts["values"], int(facts["seed"]))
-    # New weights are drawn before the saved ones take their place; nobody's stream is moved.
-    with torch.random.fork_rng():
-        model = build_model(
-            config,
-            loaded.encoder,
-            card,
-            depth=facts["depth"],
-            outputs=tasks.registry.get(facts["task"])().outputs(len(facts["label_names"])),
-            precision=facts["precision"],
-        )
-    try:
-        load_weights(model.trainable(), load_file(path / WEIGHTS))
-    except (OSError, SafetensorError, ValueError) as error:
-        raise FixEnvironment(f"{path / WEIGHTS}: {error}") from error
-    model.requires_grad_(False)
+    model = _rebuild(facts, loaded, card, path / WEIGHTS)
     return Member(
-        trial=config.trial,
+        trial=str(facts["trial"]),
         label_names=tuple(facts["label_names"]),
         card=card,
         sha256=facts["weights_sha256"],
@@ -152,6 +136,26 @@ def _read_member(path: Path) -> dict[str, Any]:
     if found != facts["weights_sha256"]:
         raise FixEnvironment(f"{path / WEIGHTS} is not the file that was saved; copy it again.")
     return facts
+
+
+def _rebuild(facts: Mapping[str, Any], loaded: Loaded, card: Card, weights: Path) -> Classifier:
+    config = TrialConfig(facts["trial"], facts["values"], int(facts["seed"]))
+    # New weights are drawn before the saved ones take their place; nobody's stream is moved.
+    with torch.random.fork_rng():
+        model = build_model(
+            config,
+            loaded.encoder,
+            card,
+            depth=facts["depth"],
+            outputs=tasks.registry.get(facts["task"])().outputs(len(facts["label_names"])),
+            precision=facts["precision"],
+        )
+    try:
+        load_weights(model.trainable(), load_file(weights))
+    except (OSError, SafetensorError, ValueError) as error:
+        raise FixEnvironment(f"{weights}: {error}") from error
+    model.requires_grad_(False)
+    return model
 
 
 def _check_backbone(facts: Mapping[str, Any], loaded: Loaded, place: Path) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from toprung.learn import adapters, heads, poolings
 from toprung.learn.adapters._base import Adapter
@@ -40,7 +43,10 @@ class Classifier(nn.Module):
     def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Scores, (B, T) and (B, T) int64 → (B, outputs) float32."""
         half = self.precision == "bfloat16"
-        with torch.autocast(ids.device.type, torch.bfloat16, enabled=half):
+        with (
+            torch.autocast(ids.device.type, torch.bfloat16, enabled=half),
+            _attention(half and self.training and ids.device.type == "cpu"),
+        ):
             states = self.encoder(ids, mask)
         vectors = self.pooling(states.float(), mask)
         scores: torch.Tensor = self.head(functional.dropout(vectors, self.dropout, self.training))
@@ -49,6 +55,12 @@ class Classifier(nn.Module):
     def trainable(self) -> dict[str, nn.Parameter]:
         """The parameters that are trained, by name, in a fixed order."""
         return {name: p for name, p in self.named_parameters() if p.requires_grad}
+
+
+def _attention(unfused: bool) -> AbstractContextManager[None]:
+    # The CPU's fused attention in bfloat16 has a backward pass that takes 2 to 10 times as long
+    # as that of its plain formula; forward alone, and in float32, the fused one is faster.
+    return sdpa_kernel(SDPBackend.MATH) if unfused else nullcontext()
 
 
 def build_model(
@@ -79,8 +91,35 @@ def build_model(
         encoder.set_dropout(settings.dropout)
     adapter: Adapter = choose(adapters.registry, config, "adapter", "full")
     adapter.apply(encoder)
+    if precision == "bfloat16":
+        encoder.halve()
     pooling: Pooling = choose(poolings.registry, config, "pooling", card.pooling)
     head: Head = choose(heads.registry, config, "head", "linear")
     head.build(pooling.build(encoder.hidden), outputs)
     dropout = 0.1 if settings.dropout is None else settings.dropout
     return Classifier(encoder, pooling, head, dropout=dropout, precision=precision)
+
+
+def resolve_device(name: str) -> str:
+    """The device of a name; ``auto`` is CUDA where there is one.
+
+    >>> resolve_device("cpu")
+    'cpu'
+    """
+    if name != "auto":
+        return name
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def load_weights(parameters: dict[str, nn.Parameter], weights: dict[str, torch.Tensor]) -> None:
+    """Copies kept weights into a model's trained parameters.
+
+    Raises:
+        ValueError: the names are not the same.
+    """
+    if parameters.keys() != weights.keys():
+        odd = sorted(parameters.keys() ^ weights.keys())
+        raise ValueError(f"the kept weights are of another model: {', '.join(odd[:5])}")
+    with torch.no_grad():
+        for name, parameter in parameters.items():
+            parameter.copy_(weights[name])

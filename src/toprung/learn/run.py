@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from toprung.core.errors import TrialDiverged
 from toprung.core.seeds import derive_seed
@@ -24,10 +21,10 @@ from toprung.learn.checkpoint import (
     save_checkpoint,
     tidy_checkpoints,
 )
-from toprung.learn.evaluate import predict
+from toprung.learn.evaluate import predict, write_scores
 from toprung.learn.loop import Feed, Loop, Progress
 from toprung.learn.losses._base import Loss
-from toprung.learn.model import build_model
+from toprung.learn.model import build_model, load_weights, resolve_device
 from toprung.learn.optimizer import Optimizer
 from toprung.learn.plan import Plan
 from toprung.learn.settings import card_of, choose, settings_of
@@ -141,7 +138,7 @@ class Run:
             logits = predict(self.model, self._tokens((name,)), self._padding())
             if not np.isfinite(logits).all():
                 raise TrialDiverged(f"scores of {name} rows are not finite at {point}")
-            _write_array(self.folder / "predictions" / f"{point}.{name}.npy", logits)
+            write_scores(self.folder / "predictions" / f"{point}.{name}.npy", logits)
             if name == "stopping":
                 metrics = self.task.measure(logits, split.labels)
         metrics["train_loss"] = self.loop.take_mean_loss()
@@ -254,38 +251,3 @@ class Run:
         self.streams.restore(split["random"])
         self.reports = [Report.from_json(report) for report in snapshot.state["reports"]]
         self._seconds = float(snapshot.state["seconds"])
-
-
-def resolve_device(name: str) -> str:
-    """The device of a name; ``auto`` is CUDA where there is one.
-
-    >>> resolve_device("cpu")
-    'cpu'
-    """
-    if name != "auto":
-        return name
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def load_weights(
-    parameters: dict[str, torch.nn.Parameter], weights: dict[str, torch.Tensor]
-) -> None:
-    """Copies kept weights into a model's trained parameters.
-
-    Raises:
-        ValueError: the names are not the same.
-    """
-    if parameters.keys() != weights.keys():
-        odd = sorted(parameters.keys() ^ weights.keys())
-        raise ValueError(f"the kept weights are of another model: {', '.join(odd[:5])}")
-    with torch.no_grad():
-        for name, parameter in parameters.items():
-            parameter.copy_(weights[name])
-
-
-def _write_array(path: Path, array: NDArray[np.float32]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with aside.open("wb") as file:
-        np.save(file, array, allow_pickle=False)
-    aside.replace(path)

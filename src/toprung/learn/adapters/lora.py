@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from peft import LoraConfig, inject_adapter_in_model
+from peft.tuners.tuners_utils import BaseTunerLayer
 
 from toprung.core.errors import FixSpec, Problem
 from toprung.learn.adapters._base import Adapter
@@ -44,3 +45,7 @@ class Lora(Adapter):
             target_modules=rf"{re.escape(encoder.layers_path)}\.({numbers})\.(.*\.)?({targets})",
         )
         inject_adapter_in_model(config, encoder.model)
+        for module in encoder.model.modules():
+            if isinstance(module, BaseTunerLayer):
+                # Under autocast, the cast to float32 would be undone by the next line.
+                setattr(module, "cast_input_dtype_enabled", False)  # noqa: B010 (not declared)

@@ -7,9 +7,12 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.utils.weak import WeakIdKeyDictionary
 
 from toprung.core.errors import FixSpec, Problem
 from toprung.learn.backbone.card import Card
+
+_HALVES: Any = WeakIdKeyDictionary()
 
 
 class Encoder(nn.Module):
@@ -72,6 +75,19 @@ class Encoder(nn.Module):
         for part in module.modules():
             for name, parameter in list(part.named_parameters(recurse=False)):
                 setattr(part, name, nn.Parameter(parameter.detach().clone()))
+
+    def halve(self) -> None:
+        """Keeps frozen linear weights in bfloat16, one copy for all encoders of a backbone.
+
+        Autocast would round them so at every step; the results are the same bits.
+        """
+        for module in self.model.modules():
+            if isinstance(module, nn.Linear):
+                for name, parameter in list(module.named_parameters(recurse=False)):
+                    if not parameter.requires_grad:
+                        if parameter not in _HALVES:
+                            _HALVES[parameter] = nn.Parameter(parameter.bfloat16(), False)
+                        setattr(module, name, _HALVES[parameter])
 
     def train(self, mode: bool = True) -> Encoder:
         """Switches the parts that have trainable weights; frozen ones stay in ``eval`` mode."""
