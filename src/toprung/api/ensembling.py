@@ -63,22 +63,31 @@ def ensemble(run: Run) -> None:
 
 
 def train_finalists(run: Run) -> list[str]:
-    """Trains the best configurations to the last rung; returns their trials."""
-    rows = leaderboard(run)
-    stopping = {
-        trial: predictions(run, record, "stopping")
-        for trial, record in run.driver.history.trials.items()
-        if not run.simulated and record.best(run.spec.metric) is not None
-    }
-    chosen = choose_finalists(rows, stopping, run.method.candidates)
+    """Trains the best configurations to the last rung; returns their trials.
+
+    The choice is journaled: training changes scores, and a search that was cut off among its
+    finalists goes on with the same ones.
+    """
+    if not run.driver.history.finalists:
+        run.driver.write("chosen", finalists=_choose(run))
     anew = run.method.rows == "all"
-    names = [finalist.trial for finalist in chosen if "-s" not in finalist.trial]
-    trials = run.driver.train_fully(names, seeds=run.method.seeds, anew=anew)
+    finalists = run.driver.history.finalists
+    trials = run.driver.train_fully(finalists, seeds=run.method.seeds, anew=anew)
     train = run.train
     if isinstance(train, Trainer):
         train = replace(train, rows=run.method.rows)
     work(run, train)
     return trials
+
+
+def _choose(run: Run) -> list[str]:
+    stopping = {
+        trial: predictions(run, record, "stopping")
+        for trial, record in run.driver.history.trials.items()
+        if not run.simulated and record.best(run.spec.metric) is not None
+    }
+    chosen = choose_finalists(leaderboard(run), stopping, run.method.candidates)
+    return [finalist.trial for finalist in chosen]
 
 
 def predictions(run: Run, record: TrialRecord, split: str) -> Floats:

@@ -10,7 +10,7 @@ from toprung.api.folder import Folder
 from toprung.api.opening import Run
 from toprung.api.searching import leaderboard
 from toprung.api.testing import read_verdicts
-from toprung.core.files import read_json
+from toprung.core.files import read_json, write_json
 from toprung.judge.calibrate import Calibration
 from toprung.judge.leaderboard import write_leaderboard
 from toprung.judge.report import write as markdown
@@ -19,7 +19,7 @@ from toprung.judge.verdicts import write_metrics
 from toprung.search.schedulers._base import rungs
 from toprung.ship.predictor import ENSEMBLE_NAME
 from toprung.spec.spec import SearchSpec
-from toprung.trial.journal import read_events
+from toprung.trial.journal import Event, read_events
 
 
 def write_views(run: Run) -> None:
@@ -34,13 +34,16 @@ def write_report(run: Run) -> None:
     verdicts = read_verdicts(run)
     if verdicts is not None:
         write_metrics(run.folder.metrics, verdicts)
+    events = read_events(run.folder.journal)
+    environment = read_json(run.folder.environment) | {"hours": round(_seconds(events) / 3600, 3)}
+    write_json(run.folder.environment, environment)
     material = Material(
         name=run.spec.name,
         command=f"toprung search {_spec_path(run.folder)} --results again",
-        spec=run.spec.resolved,
-        versions=_versions(read_json(run.folder.environment)),
+        spec=run.spec.to_yaml(portable=True),
+        versions=_versions(environment),
         dataset=run.dataset,
-        events=read_events(run.folder.journal),
+        events=events,
         metric=run.spec.metric,
         resource=run.spec.resource,
         ladders=ladders(run.spec),
@@ -48,6 +51,11 @@ def write_report(run: Run) -> None:
         verdicts=verdicts,
     )
     markdown.write_report(run.folder.report, material)
+
+
+def _seconds(events: Sequence[Event]) -> float:
+    """Search time up to the last thing that was done, not counting later openings."""
+    return float(next((e["at"] for e in reversed(events) if e["kind"] != "opened"), 0.0))
 
 
 def ladders(spec: SearchSpec) -> Mapping[int, Sequence[int]]:
@@ -91,5 +99,5 @@ def _spec_path(folder: Folder) -> str:
 
 
 def _versions(environment: Mapping[str, Any]) -> dict[str, str]:
-    flat = {name: str(value) for name, value in environment.items() if name != "packages"}
+    flat = {name: str(environment[name]) for name in sorted(environment) if name != "packages"}
     return flat | {name: str(value) for name, value in environment["packages"].items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -75,6 +75,7 @@ class History:
         trials: by id, in the order of their suggestion.
         closed: why the search phase ended; None while it goes on.
         extended: trials added to the budget after the start.
+        finalists: whose training to the last rung was ordered last, in order; empty before.
         ensembles: what was ensembled, newest last.
     """
 
@@ -83,6 +84,7 @@ class History:
     closed: str | None = None
     extended: int = 0
     interrupted: bool = False
+    finalists: Sequence[str] = ()
     ensembles: list[Mapping[str, Any]] = field(default_factory=list)
 
     @classmethod
@@ -153,12 +155,17 @@ def _finalist(history: History, event: Event) -> None:
     record.began = None
 
 
+def _chosen(history: History, event: Event) -> None:
+    history.finalists = event["finalists"]
+
+
 def _baseline(history: History, event: Event) -> None:
     metrics = {name: number_from_json(value) for name, value in event["metrics"].items()}
     history.baselines[event["name"]] = BaselineRecord(event["name"], metrics, event["seconds"])
 
 
 def _extended(history: History, event: Event) -> None:
+    history.finalists = ()
     history.extended += event["trials"]
     history.closed = None
 
@@ -188,6 +195,7 @@ _CHANGES: Mapping[str, Callable[[History, Event], None]] = {
     "promoted": _promoted,
     "failed": _failed,
     "finalist": _finalist,
+    "chosen": _chosen,
     "baseline": _baseline,
     "extended": _extended,
     "interrupted": _interrupted,
