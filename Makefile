@@ -25,10 +25,7 @@ check: .venv/.test ## format, lint, types, floors
 	$(BIN)/lint-imports
 
 test: check ## everything that CI runs
-	$(BIN)/coverage erase
-	OMP_NUM_THREADS=1 COVERAGE_PROCESS_START=pyproject.toml $(BIN)/coverage run -m pytest
-	$(BIN)/coverage combine --quiet
-	$(BIN)/coverage report
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --cov --cov-report=term:skip-covered
 
 bench: .venv/.test ## side-by-side measurements
 	$(BIN)/python benchmarks/schedulers/compare_rules.py

@@ -1,0 +1,24 @@
+"""SIGKILL for the driver of a real search on Ray: it ends as if nobody had."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parents[2] / "benchmarks" / "faults" / "kill_driver.py"
+
+
+@pytest.mark.timeout(600)
+def test_a_search_whose_driver_is_killed_ends_like_its_undisturbed_twin() -> None:
+    command = [sys.executable, str(SCRIPT), "--kills", "3", "--trials", "4", "--examples", "48"]
+    command += ["--shortest", "9", "--longest", "16"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    record = json.loads(done.stdout)
+    assert record["kills"] >= 1
+    assert record["differences"] == []
+    assert record["reports_given_twice"] == 0
