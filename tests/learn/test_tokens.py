@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-import multiprocessing
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -53,24 +55,40 @@ def test_a_truncated_cache_is_built_again(tokenizer: Any, tmp_path: Path, file: 
     assert cached_tokens(tmp_path, tokenizer, "t", TEXTS, max_length=8).ids.tolist() == first
 
 
-def build(encoder: str, cache: Path, start: Any, answers: Any) -> None:
-    tokenizer = load_backbone(find_card(encoder)).tokenizer
-    start.wait()
-    tokens = cached_tokens(cache, tokenizer, "t", TEXTS * 500, max_length=8)
-    answers.put(int(tokens.ids.sum()))
+BUILDER = """
+import sys, time
+from pathlib import Path
+from toprung.learn.tokens import cached_tokens
+
+def tokenizer(texts, **options):
+    return {"input_ids": [[len(word) for word in text.split()] for text in texts]}
+
+cache, ready = Path(sys.argv[1]), Path(sys.argv[2])
+ready.touch()
+while not (ready.parent / "go").exists():
+    time.sleep(0.001)
+texts = ["so many words in each of these rows"] * 20000
+print(int(cached_tokens(cache, tokenizer, "t", texts, max_length=8).ids.sum()))
+"""
 
 
-def test_two_processes_that_build_at_once_both_read_the_whole(
-    encoders: dict[str, Path], tmp_path: Path
-) -> None:
-    context = multiprocessing.get_context("fork")
-    start, answers = context.Barrier(3), context.Queue()
-    arguments = (str(encoders["bert"]), tmp_path, start, answers)
-    workers = [context.Process(target=build, args=arguments) for _ in range(3)]
-    for worker in workers:
-        worker.start()
-    sums = {answers.get(timeout=60) for _ in workers}
-    for worker in workers:
-        worker.join(30)
-    assert len(sums) == 1
-    assert len(list(tmp_path.iterdir())) == 1
+def test_processes_that_build_at_once_all_read_the_whole(tmp_path: Path) -> None:
+    cache, starts = tmp_path / "cache", tmp_path / "starts"
+    starts.mkdir()
+    ready = [starts / str(number) for number in range(3)]
+    workers = [
+        subprocess.Popen(
+            [sys.executable, "-c", BUILDER, str(cache), str(path)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for path in ready
+    ]
+    deadline = time.monotonic() + 60
+    while not all(path.exists() for path in ready) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    (starts / "go").touch()
+    answers = [worker.communicate(timeout=60) for worker in workers]
+    assert {out.strip() for out, _ in answers} == {str(28 * 20000)}, answers
+    assert len(list(cache.iterdir())) == 1
