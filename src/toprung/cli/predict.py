@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any, TextIO
+from typing import Annotated, Any, BinaryIO
 
 import typer
 
@@ -36,10 +36,10 @@ def predict(
     folder = Path(name)
     if not (folder / ENSEMBLE_NAME).is_file():
         folder = find_search(name, results).ensemble
-    source = "standard input" if rows == "-" else rows
-    lines = sys.stdin if rows == "-" else _open(rows)
-    read = list(_rows(lines, source, text)) if rows != "-" else _rows(lines, source, text)
-    answers = _answers(Ensemble.load(folder), read, text)
+    lines, source = (sys.stdin.buffer, "standard input") if rows == "-" else (_open(rows), rows)
+    read = _rows(lines, source, text)
+    # A file is read to its end first: a bad row in it leaves nothing half-written.
+    answers = _answers(Ensemble.load(folder), read if rows == "-" else list(read), text)
     if out == "-":
         for line in answers:
             print(line, flush=True)
@@ -47,28 +47,30 @@ def predict(
     write_text(Path(out), "".join(f"{line}\n" for line in answers))
 
 
-def _open(path: str) -> TextIO:
+def _open(path: str) -> BinaryIO:
     try:
-        return Path(path).open(encoding="utf-8-sig")
+        return Path(path).open("rb")
     except OSError as error:
         raise FixData(path, [Problem("", f"cannot be read: {error.strerror}.")]) from None
 
 
-def _rows(lines: Iterable[str], source: str, text: str) -> Iterator[dict[str, Any]]:
-    number = 0
-    try:
-        for number, line in enumerate(lines, 1):
-            if line.strip():
-                yield _row(line, number, source=source, text=text)
-    except UnicodeDecodeError as error:
-        problem = Problem("", f"is not UTF-8 ({error.reason}). Convert it first.", number + 1)
-        raise FixData(source, [problem]) from None
+def _rows(lines: Iterable[bytes], source: str, text: str) -> Iterator[dict[str, Any]]:
+    for number, line in enumerate(lines, 1):
+        # Line by line: a whole stream is decoded in blocks, and the number would be a guess.
+        try:
+            decoded = line.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError as error:
+            problem = Problem("", f"is not UTF-8 ({error.reason}). Convert it first.", number)
+            raise FixData(source, [problem]) from None
+        if decoded.strip():
+            yield _row(decoded, number, source=source, text=text)
 
 
 def _row(line: str, number: int, *, source: str, text: str) -> dict[str, Any]:
     try:
-        row = json.loads(line)
-    except ValueError as error:
+        row = json.loads(line, parse_constant=_refuse)
+        json.dumps(row, ensure_ascii=False).encode("utf-8")
+    except (ValueError, RecursionError) as error:
         raise FixData(source, [Problem("", f"not JSON: {error}.", number)]) from None
     if isinstance(row, str):
         row = {text: row}
@@ -77,6 +79,10 @@ def _row(line: str, number: int, *, source: str, text: str) -> dict[str, Any]:
         problem = Problem(text, f"no text there; the row has: {had}. Name it with --text.", number)
         raise FixData(source, [problem])
     return row
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not a JSON number")
 
 
 def _answers(ensemble: Ensemble, rows: Iterable[dict[str, Any]], text: str) -> Iterator[str]:
