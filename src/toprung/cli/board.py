@@ -16,7 +16,7 @@ from toprung.judge.leaderboard import to_records, write_leaderboard
 
 def board(
     name: SearchName,
-    top: Annotated[int, typer.Option("--top", help="Show only the best N; 0 for all.")] = 0,
+    top: Annotated[int, typer.Option("--top", min=0, help="Show only the best N; 0 for all.")] = 0,
     results: Results = "results",
     json: Json = False,
 ) -> None:
@@ -32,4 +32,4 @@ def board(
         print_json(to_records(shown))
         return
     OUT.print(board_table(shown, search.spec.metric.name))
-    OUT.print(f"[dim]{search.folder.leaderboard}[/]")
+    OUT.print(str(search.folder.leaderboard), style="dim", markup=False)

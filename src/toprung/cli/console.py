@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from typing import Any
 
 from rich.console import Console
 
-OUT = Console(highlight=False, soft_wrap=True)
+WIDE = 140
+"""Columns of a table that goes into a file or a pipe; ``COLUMNS`` changes it."""
+
+_known = sys.stdout.isatty() or "COLUMNS" in os.environ
+OUT = Console(highlight=False, soft_wrap=True, width=None if _known else WIDE)
 ERRORS = Console(stderr=True, highlight=False, soft_wrap=True)
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from toprung.api import Search
-from toprung.api.folder import find_search
-from toprung.api.opening import Settings, reopen
+from toprung.api.opening import Settings
 from toprung.cli.options import Address, Results, RunnerName, SearchName
 from toprung.cli.running import run_search
 
@@ -19,6 +18,5 @@ def ensemble(
 
     Example: toprung ensemble quickstart
     """
-    folder = find_search(name, results)
-    settings = Settings(runner=runner, address=address, results=str(folder.root.parent))
-    run_search(reopen(folder), settings, Search.rebuild_ensemble, f"toprung ensemble {name}")
+    settings = Settings(runner=runner, address=address, results=results)
+    run_search(Search.attach(name, settings), Search.rebuild_ensemble)

@@ -11,10 +11,9 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from toprung.api.opening import Settings, search_folder
+from toprung.api import Search
 from toprung.api.progress import Progress, Standing
 from toprung.cli.console import ERRORS, duration
-from toprung.spec.spec import SearchSpec
 from toprung.trial.journal import Event
 
 RECENT = 6
@@ -108,11 +107,10 @@ def _short(value: object) -> str:
 
 
 @contextmanager
-def live_view(spec: SearchSpec, settings: Settings) -> Iterator[View]:
+def live_view(search: Search) -> Iterator[View]:
     """A view that suits where the errors stream goes."""
-    folder = search_folder(spec, settings.results)
-    history = folder.history() if folder.journal.is_file() else None
-    progress = Progress(spec, folder.root, history)
+    begun = search.history() if search.folder.journal.is_file() else None
+    progress = Progress(search.spec, search.folder.root, begun)
     if not ERRORS.is_terminal:
         yield View(progress, None)
         return

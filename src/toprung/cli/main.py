@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from typing import Annotated
 
 import typer
@@ -22,7 +23,7 @@ from toprung.cli import (
     validate,
 )
 from toprung.cli.console import ERRORS
-from toprung.core.errors import Interrupted, ToprungError
+from toprung.core.errors import FixEnvironment, Interrupted, ToprungError
 
 app = typer.Typer(
     name="toprung",
@@ -71,8 +72,7 @@ def main() -> None:
     try:
         app(standalone_mode=True)
     except ToprungError as error:
-        if os.environ.get("TOPRUNG_DEBUG"):
-            raise
+        _trace()
         if not isinstance(error, Interrupted):
             ERRORS.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False)
         sys.exit(error.exit_code)
@@ -82,6 +82,19 @@ def main() -> None:
         # The reader of a pipe has gone, as with `toprung board x | head`.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except Exception as error:
+        # The edge of the process: whatever it is, the user is told in words.
+        _trace()
+        told = f"{type(error).__name__}: {error}".strip().partition("\n")[0]
+        advice = f"Run 'toprung --debug {sys.argv[1] if sys.argv[1:] else ''} ...' to see where."
+        ERRORS.print(f"[bold red]error:[/] {escape(told)}\n{escape(advice)}", highlight=False)
+        environment = isinstance(error, OSError | MemoryError)
+        sys.exit(FixEnvironment.exit_code if environment else ToprungError.exit_code)
+
+
+def _trace() -> None:
+    if os.environ.get("TOPRUNG_DEBUG"):
+        traceback.print_exc()
 
 
 if __name__ == "__main__":

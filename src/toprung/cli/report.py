@@ -15,4 +15,4 @@ def report(name: SearchName, results: Results = "results") -> None:
     """
     search = Search.attach(name, Settings(results=results))
     search.report()
-    OUT.print(str(search.folder.report))
+    OUT.print(str(search.folder.report), markup=False)

@@ -7,8 +7,7 @@ from typing import Annotated
 import typer
 
 from toprung.api import Search
-from toprung.api.folder import find_search
-from toprung.api.opening import Settings, reopen
+from toprung.api.opening import Settings
 from toprung.cli.options import Address, Results, RunnerName, SearchName
 from toprung.cli.running import run_search
 
@@ -33,15 +32,6 @@ def resume(
 
     Example: toprung resume quickstart --trials +20
     """
-    folder = find_search(name, results)
-    settings = Settings(runner=runner, address=address, results=str(folder.root.parent))
+    settings = Settings(runner=runner, address=address, results=results)
     more = int(trials.lstrip("+"))
-    run_search(
-        reopen(folder),
-        settings,
-        lambda search: search.fit(more_trials=more),
-        f"toprung resume {name}",
-    )
-
-
-__all__ = ["Search", "resume"]
+    run_search(Search.attach(name, settings), lambda search: search.fit(more_trials=more))

@@ -5,45 +5,42 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from types import FrameType
 
 import typer
+from rich.markup import escape
 
 from toprung.api import Search
-from toprung.api.opening import Settings
 from toprung.cli.console import ERRORS, OUT
 from toprung.cli.live import live_view
-from toprung.cli.summary import print_summary
+from toprung.cli.summary import command, print_summary
 from toprung.core.errors import Interrupted
-from toprung.spec.spec import SearchSpec
 
 PARTIAL = 4
+_PAUSING = b"\npausing: running trials save a checkpoint ... (again to end at once)\n"
 
 
-def run_search(
-    spec: SearchSpec, settings: Settings, work: Callable[[Search], Search], again: str
-) -> None:
+def run_search(search: Search, work: Callable[[Search], Search]) -> None:
     """Runs a stage under the live view and prints what came of it.
 
     Args:
-        spec: of the search.
-        settings: without watchers; the live view is added.
+        search: without watchers; the live view is added.
         work: the stage.
-        again: the command that resumes it, for the message of an interruption.
 
     Raises:
         typer.Exit: with 4 where some trials failed but the result is usable.
         Interrupted: after the first Ctrl-C, when everything is saved.
     """
-    with live_view(spec, settings) as watcher:
-        watched = Settings(**{**vars(settings), "watchers": (watcher,)})
-        search = Search(spec, settings=watched)
+    with live_view(search) as watcher:
+        search.settings = replace(search.settings, watchers=(watcher,))
         try:
             with _pausing(search):
                 work(search)
         except Interrupted:
             watcher.close()
+            again = escape(command(search, "resume"))
             ERRORS.print(f"paused; everything is saved. Go on with: [bold]{again}[/]")
             raise
     print_summary(search, OUT)
@@ -61,7 +58,9 @@ def _pausing(search: Search) -> Iterator[None]:
         asked += 1
         if asked > 1:
             os._exit(Interrupted.exit_code)
-        ERRORS.print("\npausing: running trials save a checkpoint … (again to end at once)")
+        # Not through a stream object: the signal may have come amid a write to it.
+        with suppress(OSError):
+            os.write(2, _PAUSING)
         search.pause()
 
     before = {name: signal.signal(name, on_signal) for name in (signal.SIGINT, signal.SIGTERM)}

@@ -24,5 +24,4 @@ def search(
     """
     loaded = load_spec(spec, overrides or [])
     settings = Settings(runner=runner, address=address, results=results)
-    again = f"toprung resume {loaded.name}" + (f" --results {results}" * (results != "results"))
-    run_search(loaded, settings, Search.fit, again)
+    run_search(Search(loaded, settings=settings), Search.fit)

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import csv
+import shlex
 from collections.abc import Sequence
+from pathlib import Path
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from toprung.api import Search
+from toprung.api.opening import Settings
 from toprung.cli.console import duration
 from toprung.core.files import read_json
 from toprung.judge.budget import savings, search_phase
 from toprung.judge.leaderboard import Row
 from toprung.ship.predictor import ENSEMBLE_NAME
 from toprung.trial.journal import read_events
+from toprung.trial.space import Values
 
 TOP = 8
 
@@ -27,26 +32,49 @@ def print_summary(search: Search, out: Console) -> None:
     out.print()
     out.print(board_table(shown, search.spec.metric.name))
     if len(shown) < len(rows):
-        out.print(f"[dim]and {len(rows) - len(shown)} more: toprung board {search.spec.name}[/]")
-    if (search.folder.ensemble / ENSEMBLE_NAME).is_file():
+        more = escape(command(search, "board"))
+        out.print(f"[dim]and {len(rows) - len(shown)} more: {more}[/]")
+    built = (search.folder.ensemble / ENSEMBLE_NAME).is_file()
+    if built:
         _print_test(search, out)
     saved = savings(search_phase(read_events(search.folder.journal)), search.spec.resource)
     out.print(
         f"early stopping spent {saved.spent:,} of the {saved.full:,} {search.spec.resource.unit} "
         f"that {saved.trials} full trainings take: [bold]{saved.saved_share:.0%}[/] saved"
     )
-    _print_next(search, out)
+    _print_next(search, out, built)
+
+
+def command(search: Search, verb: str, *rest: str) -> str:
+    """A command on this search, with the options that find it again."""
+    settings, parent = search.settings, search.folder.root.parent
+    words = ["toprung", verb, search.folder.name, *rest]
+    if parent != Path(Settings.results).resolve():
+        given = settings.results if Path(settings.results).resolve() == parent else str(parent)
+        words += ["--results", given]
+    if verb == "resume" and settings.runner != Settings.runner:
+        words += ["--runner", settings.runner]
+    if verb == "resume" and settings.address is not None:
+        words += ["--address", settings.address]
+    return shlex.join(words)
 
 
 def board_table(rows: Sequence[Row], metric: str) -> Table:
     """The leaderboard as a table: the choices that differ, and why each trial stopped."""
-    table = Table(title="leaderboard (stopping split)", title_justify="left", expand=False)
+    same = _same(rows)
+    table = Table(
+        title="leaderboard (stopping split)",
+        title_justify="left",
+        caption=f"every trial: {escape(_shown(same))}" if same else None,
+        caption_justify="left",
+        box=SIMPLE_HEAD,
+    )
     for name in ("rank", "trial", metric, "resource", "cost"):
         table.add_column(name, justify="left" if name == "trial" else "right", no_wrap=True)
-    table.add_column("state", no_wrap=True)
-    table.add_column("configuration", overflow="fold", ratio=2)
-    table.add_column("reason", overflow="fold", ratio=2)
+    table.add_column("configuration, and why it stands here", overflow="fold", min_width=30)
     for row in rows:
+        own = {name: value for name, value in row.values.items() if name not in same}
+        why = f"[dim]{row.state}: {escape(row.reason)}[/]"
         style = "dim" if row.state == "baseline" else None
         table.add_row(
             "" if row.rank is None else str(row.rank),
@@ -54,17 +82,27 @@ def board_table(rows: Sequence[Row], metric: str) -> Table:
             "–" if row.score is None else f"{row.score:.4f}",
             "" if row.resource is None else f"{row.resource:,}",
             duration(row.seconds),
-            row.state,
-            escape(_configuration(row)),
-            escape(row.reason),
+            f"{escape(_shown(own))}\n{why}" if own else why,
             style=style,
         )
     return table
 
 
-def _configuration(row: Row) -> str:
+def _same(rows: Sequence[Row]) -> Values:
+    """The values that every one of several trials has."""
+    tried = [row.values for row in rows if row.values]
+    if len(tried) < 2:
+        return {}
+    return {
+        name: value
+        for name, value in tried[0].items()
+        if all(name in values and values[name] == value for values in tried)
+    }
+
+
+def _shown(values: Values) -> str:
     parts = []
-    for name, value in row.values.items():
+    for name, value in values.items():
         shown = f"{value:.3g}" if isinstance(value, float) else str(value)
         plain = "." not in name and isinstance(value, str)
         parts.append(shown if plain else f"{name.rpartition('.')[2]}={shown}")
@@ -96,16 +134,15 @@ def _print_test(search: Search, out: Console) -> None:
     )
 
 
-def _print_next(search: Search, out: Console) -> None:
-    name = search.spec.name
-    default = search.settings.results == "results"
-    where = "" if default else f" --results {search.settings.results}"
+def _print_next(search: Search, out: Console, built: bool) -> None:
+    rows = ("rows.jsonl", "-o", "out.jsonl")
     out.print("\nnext:")
-    for command, what in (
-        (f"toprung board {name}{where}", "every trial"),
-        (f"toprung tensorboard {name}{where}", "curves and hyperparameters"),
-        (f"toprung predict {name} rows.jsonl -o out.jsonl{where}", "label new rows"),
-        (f"toprung resume {name} --trials +20{where}", "search on"),
-        (str(search.folder.report), "the report"),
+    for shown, what, useful in (
+        (command(search, "board"), "every trial", True),
+        (command(search, "tensorboard"), "curves and hyperparameters", True),
+        (command(search, "predict", *rows), "label new rows", built),
+        (command(search, "resume", "--trials", "+20"), "search on", True),
+        (str(search.folder.report), "the report", built),
     ):
-        out.print(f"  [bold]{escape(command)}[/]  [dim]{what}[/]")
+        if useful:
+            out.print(f"  [bold]{escape(shown)}[/]  [dim]{what}[/]")

@@ -15,7 +15,9 @@ from toprung.cli.options import Results, SearchName
 
 def tensorboard(
     name: SearchName,
-    port: Annotated[int, typer.Option("--port", help="0 takes a free one.")] = 6006,
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65535, help="0 takes a free one.")
+    ] = 6006,
     results: Results = "results",
 ) -> None:
     """Start TensorBoard on a search, reachable from this machine only (127.0.0.1).
@@ -25,5 +27,5 @@ def tensorboard(
     folder = find_search(name, results)
     command = ["-m", "tensorboard.main", "--logdir", str(folder.trials)]
     command += ["--host", "127.0.0.1", "--port", str(port)]
-    OUT.print(f"tensorboard --logdir {folder.trials}")
+    OUT.print(f"tensorboard --logdir {folder.trials}", markup=False)
     os.execv(sys.executable, [sys.executable, *command])

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
+
+from rich.markup import escape
+
 from toprung.cli.console import OUT, print_json
 from toprung.cli.options import Json, Overrides, SpecPath
 from toprung.search.schedulers._base import rungs
@@ -31,4 +35,5 @@ def validate(spec: SpecPath, overrides: Overrides = None, json: Json = False) ->
     many = loaded.combinations
     OUT.print(f"configurations: {'continuous' if many is None else many}")
     OUT.print(f"rungs: {', '.join(map(str, ladder))} {loaded.resource.unit}")
-    OUT.print(f"[green]ok[/]  run it with: [bold]toprung search {spec}[/]")
+    again = escape(shlex.join(["toprung", "search", spec, *(overrides or [])]))
+    OUT.print(f"[green]ok[/]  run it with: [bold]{again}[/]")
