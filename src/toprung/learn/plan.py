@@ -30,7 +30,7 @@ class Plan:
         device: ``cpu``, ``cuda``, or ``auto`` for CUDA where there is one.
         pause_file: training stops between two steps once it exists.
         cards: backbones by name.
-        rows: what is trained on: ``train``, or ``all`` rows there are, for final members.
+        rows: what is trained on: ``train``, or ``all`` with those that ``train_rows`` left out.
         clock: for seconds.
     """
 
@@ -50,5 +50,5 @@ class Plan:
 
     def trained_splits(self) -> list[str]:
         """Names of the splits that are trained on; empty and absent ones left out."""
-        names = ["train"] if self.rows == "train" else ["train", "extra", "stopping"]
+        names = ["train"] if self.rows == "train" else ["train", "extra"]
         return [n for n in names if n in self.dataset.splits and len(self.dataset.splits[n])]
