@@ -71,10 +71,11 @@ def board_table(rows: Sequence[Row], metric: str) -> Table:
     )
     for name in ("rank", "trial", metric, "resource", "cost"):
         table.add_column(name, justify="left" if name == "trial" else "right", no_wrap=True)
-    table.add_column("configuration, and why it stands here", overflow="fold", min_width=30)
+    table.add_column("configuration, and why it stands here", overflow="fold", min_width=22)
     for row in rows:
         own = {name: value for name, value in row.values.items() if name not in same}
-        why = f"[dim]{row.state}: {escape(row.reason)}[/]"
+        told = row.reason if row.reason.startswith(row.state) else f"{row.state}: {row.reason}"
+        why = f"[dim]{escape(told)}[/]"
         style = "dim" if row.state == "baseline" else None
         table.add_row(
             "" if row.rank is None else str(row.rank),
@@ -115,7 +116,8 @@ def _print_test(search: Search, out: Console) -> None:
         rows = list(csv.DictReader(file))
     metric = search.spec.metric.name
     names = [metric, *(n for n in ("accuracy", "macro_f1", "log_loss") if n != metric)]
-    table = Table(title=f"test split ({said['test']['rows']} rows)", title_justify="left")
+    title = f"test split ({said['test']['rows']} rows)"
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
     table.add_column("who")
     for name in names:
         table.add_column(name, justify="right")
