@@ -192,7 +192,7 @@ def environment() -> dict[str, Any]:
     return {
         "toprung": version("toprung"),
         "python": platform.python_version(),
-        "platform": platform.platform(),
+        "platform": f"{platform.system()} {platform.machine()}",
         "cpus": os.cpu_count(),
         "memory_gib": round(_memory_bytes() / 2**30, 1),
         "packages": {name: version(name) for name in PACKAGES},
