@@ -13,13 +13,14 @@ from typing import Any
 
 from toprung.api.folder import Folder
 from toprung.core.clock import Clock, SystemClock
-from toprung.core.errors import FixSpec, Problem
+from toprung.core.errors import FixData, FixSpec, Problem
 from toprung.core.files import write_json, write_text
 from toprung.data.dataset import Dataset
 from toprung.data.load import load_dataset
 from toprung.judge import ensembles
 from toprung.judge.ensembles._base import Ensemble
 from toprung.judge.tensorboard import Scalars
+from toprung.learn.backbone.load import check_backbone
 from toprung.learn.trainer import Trainer
 from toprung.search import runners, schedulers, searchers
 from toprung.search.driver import Driver
@@ -84,7 +85,8 @@ def open_run(spec: SearchSpec, folder: Folder, settings: Settings) -> Iterator[R
 
     Raises:
         FixSpec: the folder holds a search of another spec.
-        FixData: the data cannot be used.
+        FixData: the data cannot be used, or is not what the search began with.
+        FixEnvironment: a backbone of the space cannot be had.
         GiveUp: another driver is at work in the folder, or its journal is damaged.
     """
     _same_spec(spec, folder)
@@ -92,6 +94,9 @@ def open_run(spec: SearchSpec, folder: Folder, settings: Settings) -> Iterator[R
     simulated = isinstance(runner, Virtual)
     _same_clock(spec, folder, simulated)
     data = None if simulated else load_dataset(spec.data, spec.seed)
+    if not simulated:
+        for card in spec.cards.values():
+            check_backbone(card)
     clock: Clock = runner.clock if isinstance(runner, Virtual) else SystemClock()
     _begin(spec, folder)
     with Journal(folder.root, clock, durable=not simulated) as journal:
@@ -100,10 +105,24 @@ def open_run(spec: SearchSpec, folder: Folder, settings: Settings) -> Iterator[R
         driver = _driver(spec, journal, (scalars, *settings.watchers))
         train = _trainer(spec, folder, data) if data else _simulated(spec)
         try:
+            if data:
+                _same_data(spec, data, driver)
             method = ensembles.registry.make(spec.ensemble.name, spec.ensemble.options)
             yield Run(spec, folder, driver, runner, train, method, data)
         finally:
             scalars.close()
+
+
+def _same_data(spec: SearchSpec, data: Dataset, driver: Driver) -> None:
+    then = driver.history.data_sha256
+    if then is None:
+        driver.write("data", sha256=data.sha256)
+    elif then != data.sha256:
+        text = (
+            "the rows are not those that the search began with, so its scores would not compare. "
+            "Bring the old files back, or begin another search with --results."
+        )
+        raise FixData(spec.path, [Problem("data", text)])
 
 
 def reopen(folder: Folder) -> SearchSpec:

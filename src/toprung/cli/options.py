@@ -20,7 +20,7 @@ RunnerName = Annotated[
 ]
 Address = Annotated[
     str | None,
-    typer.Option("--address", help="Ray cluster to run on, e.g. 'auto' or 'ray://head:10001'."),
+    typer.Option("--address", help="Ray cluster to run on: 'auto', or host:port of its head."),
 ]
 SpecPath = Annotated[
     str, typer.Argument(metavar="SPEC", help="YAML file, or the name of a shipped search.")

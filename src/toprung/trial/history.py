@@ -76,6 +76,7 @@ class History:
         closed: why the search phase ended; None while it goes on.
         extended: trials added to the budget after the start.
         finalists: whose training to the last rung was ordered last, in order; empty before.
+        data_sha256: of the rows that the search learns from; None before they were read.
         ensembles: what was ensembled, newest last.
     """
 
@@ -85,6 +86,7 @@ class History:
     extended: int = 0
     interrupted: bool = False
     finalists: Sequence[str] = ()
+    data_sha256: str | None = None
     ensembles: list[Mapping[str, Any]] = field(default_factory=list)
 
     @classmethod
@@ -159,6 +161,10 @@ def _chosen(history: History, event: Event) -> None:
     history.finalists = event["finalists"]
 
 
+def _data(history: History, event: Event) -> None:
+    history.data_sha256 = event["sha256"]
+
+
 def _baseline(history: History, event: Event) -> None:
     metrics = {name: number_from_json(value) for name, value in event["metrics"].items()}
     history.baselines[event["name"]] = BaselineRecord(event["name"], metrics, event["seconds"])
@@ -196,6 +202,7 @@ _CHANGES: Mapping[str, Callable[[History, Event], None]] = {
     "failed": _failed,
     "finalist": _finalist,
     "chosen": _chosen,
+    "data": _data,
     "baseline": _baseline,
     "extended": _extended,
     "interrupted": _interrupted,

@@ -74,8 +74,17 @@ def hash_tokenizer(tokenizer: Any) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-@lru_cache(maxsize=4)
-def _load(source: str, revision: str | None, expected: str | None, device: str) -> Loaded:
+def check_backbone(card: Card) -> None:
+    """Makes sure that the card's weights are there and are the right ones; loads nothing.
+
+    Raises:
+        FixEnvironment: as ``load_backbone``.
+    """
+    _verify(card.source, card.revision, card.sha256)
+
+
+def _verify(source: str, revision: str | None, expected: str | None) -> tuple[Path, str]:
+    """The folder of the weights, and their SHA-256."""
     folder = _locate(source, revision)
     weights = folder / "model.safetensors"
     if not weights.is_file():
@@ -89,6 +98,12 @@ def _load(source: str, revision: str | None, expected: str | None, device: str) 
             f"{weights} has sha256 {found}, its card says {expected}. "
             "Remove the file and install or fetch it again."
         )
+    return folder, found
+
+
+@lru_cache(maxsize=4)
+def _load(source: str, revision: str | None, expected: str | None, device: str) -> Loaded:
+    folder, found = _verify(source, revision, expected)
     with _quiet():
         encoder = _read_encoder(folder)
         tokenizer = load_tokenizer(folder)
