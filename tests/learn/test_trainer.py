@@ -222,7 +222,9 @@ def test_the_rate_follows_the_largest_resource_and_not_the_rungs(
     assert [r.metrics["log_loss"] for r in few] == [r.metrics["log_loss"] for r in other]
 
 
-def test_final_members_may_be_trained_on_the_rows_that_sampling_left_out(trainer: Make, assign: Assign) -> None:
+def test_final_members_may_be_trained_on_the_rows_that_sampling_left_out(
+    trainer: Make, assign: Assign
+) -> None:
     plan = trainer(rows="all", resource=Resource("epochs", 1, 1, (1,)))
     assert plan.trained_splits() == ["train", "extra"]
     report = next(iter(plan(assign())))
