@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import types
 from collections.abc import Callable, Iterator, Mapping
@@ -20,10 +21,9 @@ from toprung.learn.trainer import Trainer
 from toprung.trial.journal import Event, read_events
 
 MOMENTS = {
-    "between two rungs": ("reported", 3),
-    "when a trial starts": ("started", 2),
-    "at a decision": ("decided", 7),
     "before the first trial": ("baseline", 1),
+    "between two rungs": ("reported", 3),
+    "at a decision": ("decided", 7),
 }
 
 
@@ -93,6 +93,24 @@ def test_a_pause_while_the_search_still_opens_counts(
     with pytest.raises(Interrupted):
         search.fit()
     assert "started" not in kinds(search.folder)
+
+
+def test_a_signal_amid_a_write_to_the_journal_leaves_it_whole(
+    finished: Search, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search = Search(finished.spec, settings=Settings("inline", results=str(tmp_path)))
+    sync, left = os.fsync, iter(range(12))
+
+    def sync_and_pause(file: int) -> None:
+        sync(file)
+        if next(left, 0) == 11:
+            search.pause()
+
+    monkeypatch.setattr(os, "fsync", sync_and_pause)
+    with pytest.raises(Interrupted):
+        search.fit()
+    assert kinds(search.folder)[-1] == "interrupted"
+    assert kinds(search.folder).count("interrupted") == 1
 
 
 def test_a_pause_of_a_search_that_does_not_run_changes_nothing(copied: Search) -> None:
