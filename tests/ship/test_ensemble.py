@@ -19,6 +19,7 @@ from toprung.api import Search
 from toprung.core.errors import FixEnvironment
 from toprung.data.load import load_dataset
 from toprung.data.metrics import softmax
+from toprung.learn.backbone.load import load_backbone
 
 TEXTS = [
     "my parcel is late",
@@ -108,6 +109,18 @@ def test_the_prediction_is_the_members_blend_at_the_temperature(ensemble: Ensemb
     assert np.allclose(found, expected, atol=1e-9)
     assert np.allclose(found.sum(axis=1), 1)
     assert found.shape == (len(TEXTS), 15)
+
+
+def test_the_saved_files_do_not_depend_on_what_was_tokenised_before(copied: Search) -> None:
+    def hashes() -> list[object]:
+        said = json.loads((copied.folder.ensemble / "ensemble.json").read_text(encoding="utf-8"))
+        return [member["files"] for member in said["members"]]
+
+    before = hashes()
+    tokenizer = load_backbone(next(iter(copied.spec.cards.values()))).tokenizer
+    tokenizer(TEXTS, truncation=True, max_length=9, padding=True)
+    copied.rebuild_ensemble()
+    assert hashes() == before
 
 
 def test_labels_and_probabilities_of_a_text_belong_together(ensemble: Ensemble) -> None:

@@ -19,7 +19,7 @@ from toprung.core.errors import FixEnvironment
 from toprung.core.files import new_folder, read_json, sha256_file, write_json
 from toprung.learn import tasks
 from toprung.learn.backbone.card import Card
-from toprung.learn.backbone.load import Loaded, load_backbone, load_tokenizer
+from toprung.learn.backbone.load import Loaded, load_backbone, load_tokenizer, save_tokenizer
 from toprung.learn.checkpoint import WEIGHTS, load_trained
 from toprung.learn.evaluate import predict
 from toprung.learn.model import Classifier, build_model, load_weights, resolve_device
@@ -90,7 +90,7 @@ def save_member(
         facts["backbone_folder"] = _copy_backbone(loaded, copies, to.parent)
     with new_folder(to) as aside:
         shutil.copyfile(source / WEIGHTS, aside / WEIGHTS)
-        loaded.tokenizer.save_pretrained(aside / "tokenizer")
+        save_tokenizer(loaded.tokenizer, aside / "tokenizer")
         facts["weights_sha256"] = sha256_file(aside / WEIGHTS)
         write_json(aside / _MEMBER, {"format": _FORMAT, **facts})
 
@@ -172,5 +172,5 @@ def _copy_backbone(loaded: Loaded, copies: Path, base: Path) -> str:
         with new_folder(folder) as aside:
             for name in ("config.json", "model.safetensors"):
                 shutil.copyfile(loaded.folder / name, aside / name)
-            loaded.tokenizer.save_pretrained(aside)
+            save_tokenizer(loaded.tokenizer, aside)
     return Path(os.path.relpath(folder.resolve(), base.resolve())).as_posix()

@@ -64,6 +64,16 @@ def load_tokenizer(folder: Path) -> Any:
     return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
 
 
+def save_tokenizer(tokenizer: Any, folder: Path) -> None:
+    """Saves a tokenizer; the same bytes, whatever it has tokenised before."""
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is not None:
+        # The length and padding of the last call stay in it; each call sets its own.
+        backend.no_truncation()
+        backend.no_padding()
+    tokenizer.save_pretrained(folder)
+
+
 def hash_tokenizer(tokenizer: Any) -> str:
     """A hash of all that decides how text becomes tokens."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
