@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 
+from toprung import __version__
 from toprung.core.seeds import derive_seed
 from toprung.search.failures import common_failure, judge
 from toprung.search.plan import Plan
@@ -58,7 +59,7 @@ class Driver:
         for event in journal.earlier:
             self.history.apply(event)
             replay.take(event)
-        self.write("opened")
+        self.write("opened", version=__version__)
         self._recover()
 
     def write(self, kind: str, **fields: object) -> Event:
