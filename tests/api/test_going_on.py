@@ -15,7 +15,7 @@ import pytest
 from toprung.api import Search, opening
 from toprung.api.folder import Folder, find_search
 from toprung.api.opening import Settings, open_run
-from toprung.core.errors import FixSpec, GiveUp, Interrupted
+from toprung.core.errors import FixEnvironment, FixSpec, Interrupted
 from toprung.data.dataset import Dataset, Split
 from toprung.learn.trainer import Trainer
 from toprung.trial.journal import Event, read_events
@@ -189,7 +189,7 @@ def test_a_simulated_search_twice_writes_the_same_journal(finished: Search, tmp_
 def test_a_second_driver_is_refused(copied: Search) -> None:
     with (
         open_run(copied.spec, copied.folder, copied.settings),
-        pytest.raises(GiveUp, match="another driver"),
+        pytest.raises(FixEnvironment, match="another driver"),
     ):
         copied.fit()
 

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from toprung.api import Search
@@ -193,12 +194,20 @@ def reported(journal: Path) -> list[tuple[str, int]]:
     return [(e["trial"], e["resource"]) for e in events if e["kind"] == "reported"]
 
 
-def interrupt_after_a_report(process: subprocess.Popen[str], journal: Path, number: int) -> None:
+def interrupt_after_a_report(
+    process: subprocess.Popen[str],
+    journal: Path,
+    reports: int,
+    number: signal.Signals = signal.SIGINT,
+) -> list[psutil.Process]:
+    """Sends the signal once so many reports are journaled; the processes that ran by then."""
     end = time.monotonic() + 200
-    while len(reported(journal)) < number and process.poll() is None:
+    while len(reported(journal)) < reports and process.poll() is None:
         assert time.monotonic() < end
         time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
+    children = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(number)
+    return children
 
 
 def test_130_for_ctrl_c_and_the_printed_command_goes_on(
@@ -223,3 +232,27 @@ def test_130_for_ctrl_c_and_the_printed_command_goes_on(
     assert sorted(reported(journal)) == sorted(reported(finished.folder.journal))
     told = Search.attach(str(results / "tiny")).leaderboard().drop(columns="seconds")
     assert told.equals(finished.leaderboard().drop(columns="seconds"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_130_on_ray_and_no_worker_is_left(
+    toprung: Toprung, tmp_path: Path, write_spec: Callable[..., Path], number: signal.Signals
+) -> None:
+    results = tmp_path / "results"
+    journal = results / "tiny" / "journal.jsonl"
+    words = ["search", str(write_spec(tmp_path)), "--results", str(results)]
+    with subprocess.Popen(
+        [sys.executable, "-m", "toprung.cli.main", *words], stderr=subprocess.PIPE, text=True
+    ) as process:
+        children = interrupt_after_a_report(process, journal, 2, number)
+        _, err = process.communicate(timeout=120)
+    assert process.returncode == 130, err
+    assert "Traceback" not in err
+    assert read_events(journal)[-1]["kind"] == "interrupted"
+    workers = [child for child in children if child.is_running() and "ray::" in child.name()]
+    _, alive = psutil.wait_procs(workers, timeout=20)
+    assert alive == []
+    command = err.rpartition("Go on with: ")[2].strip()
+    answer = toprung(*shlex.split(command)[1:])
+    assert answer.code == 0
+    assert len(reported(journal)) == len(set(reported(journal)))

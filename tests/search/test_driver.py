@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from toprung.core.clock import VirtualClock
-from toprung.core.errors import GiveUp
+from toprung.core.errors import FixEnvironment, GiveUp
 from toprung.search.driver import Driver
 from toprung.search.plan import Plan
 from toprung.search.schedulers.asha import Asha
@@ -69,7 +69,7 @@ def test_a_late_report_of_a_trial_that_left_changes_nothing(tmp_path, clock) -> 
 
 def test_a_second_driver_on_the_same_search_is_refused(tmp_path, clock) -> None:
     driver = open_driver(tmp_path, clock)
-    with pytest.raises(GiveUp, match="another driver"):
+    with pytest.raises(FixEnvironment, match="another driver"):
         open_driver(tmp_path, clock)
     close(driver)
     close(open_driver(tmp_path, clock))
@@ -180,7 +180,7 @@ def test_a_torn_last_line_is_dropped_and_a_damaged_one_is_named(tmp_path, clock)
     close(open_driver(tmp_path, clock))
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(lines[0] + b"garbage\n" + b"".join(lines[2:]))
-    with pytest.raises(GiveUp, match=r"journal\.jsonl:2"):
+    with pytest.raises(FixEnvironment, match=r"journal\.jsonl:2"):
         open_driver(tmp_path, clock)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -49,10 +51,12 @@ def ensemble(run: Run) -> None:
     weights = run.method.weigh(logits, labels, run.spec.metric)
     blended = blend(logits, weights)
     calibration = calibrate(blended, labels)
+    # What an earlier ensemble predicted is no word on this one.
+    shutil.rmtree(run.folder.predictions, ignore_errors=True)
     said = _save(run, weights, calibration)
     said["selection"] = _on_selection(run, blended, logits, weights)
-    opened = len(run.driver.history.ensembles) + 1
-    said["test"] = summarise(open_test(run), opened)
+    run.driver.write("test_opened")
+    said["test"] = summarise(open_test(run), run.driver.history.tests_opened)
     write_json(run.folder.ensemble / ENSEMBLE_NAME, said)
     run.driver.write(
         "ensembled",
@@ -81,11 +85,12 @@ def train_finalists(run: Run) -> list[str]:
 
 
 def _choose(run: Run) -> list[str]:
-    stopping = {
-        trial: predictions(run, record, "stopping")
-        for trial, record in run.driver.history.trials.items()
-        if not run.simulated and record.best(run.spec.metric) is not None
-    }
+    stopping: dict[str, Floats] = {}
+    for trial, record in run.driver.history.trials.items():
+        if not run.simulated and record.best(run.spec.metric) is not None:
+            # A file that a power cut emptied only costs its trial the look at its diversity.
+            with suppress(OSError, ValueError, EOFError):
+                stopping[trial] = predictions(run, record, "stopping")
     chosen = choose_finalists(leaderboard(run), stopping, run.method.candidates)
     return [finalist.trial for finalist in chosen]
 

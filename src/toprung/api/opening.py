@@ -14,7 +14,7 @@ from typing import Any
 from toprung.api.folder import Folder
 from toprung.core.clock import Clock, SystemClock
 from toprung.core.errors import FixData, FixSpec, Problem
-from toprung.core.files import write_json, write_text
+from toprung.core.files import sweep, write_json, write_text
 from toprung.data.dataset import Dataset
 from toprung.data.load import load_dataset
 from toprung.judge import ensembles
@@ -101,6 +101,7 @@ def open_run(spec: SearchSpec, folder: Folder, settings: Settings) -> Iterator[R
     _begin(spec, folder)
     with Journal(folder.root, clock, durable=not simulated) as journal:
         folder.pause.unlink(missing_ok=True)
+        sweep(folder.root)
         scalars = Scalars(folder.trials, spec.space, spec.metric, earlier=journal.earlier)
         driver = _driver(spec, journal, (scalars, *settings.watchers))
         train = _trainer(spec, folder, data) if data else _simulated(spec)
@@ -164,6 +165,7 @@ def _trainer(spec: SearchSpec, folder: Folder, data: Dataset) -> Trainer:
         cache=folder.cache,
         cpus=spec.cpus,
         precision=spec.precision,
+        device="auto" if spec.gpus else "cpu",
         pause_file=folder.pause,
         cards=spec.cards,
     )

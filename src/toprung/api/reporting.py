@@ -73,6 +73,8 @@ def _ensemble(run: Run) -> EnsembleSummary | None:
     if not file.is_file():
         return None
     said = read_json(file)
+    if not {"selection", "test"} <= said.keys():
+        return None
     calibration, selection = said["calibration"], said["selection"]
     return EnsembleSummary(
         method=run.spec.ensemble.name,

@@ -23,6 +23,8 @@ def search(run: Run) -> None:
     try:
         work(run, run.train)
         run.driver.finish()
+        if run.driver.history.closed is None:
+            raise Interrupted("the search was interrupted")
     finally:
         write_leaderboard(run.folder.leaderboard, leaderboard(run))
     if best_trial(leaderboard(run)) is None:

@@ -127,6 +127,11 @@ def _print_test(search: Search, out: Console) -> None:
     out.print(table)
     members = ", ".join(f"{m['trial']} × {m['weight']:.2f}" for m in said["members"])
     out.print(f"members: {escape(members)} · temperature {said['temperature']:.2f}")
+    if said["test"]["opened"] > 1:
+        out.print(
+            f"[yellow]the test split was looked at {said['test']['opened']} times: its figures "
+            f"flatter whatever was chosen by them[/]"
+        )
     gain = said["test"]["gain_over_best_trial"]
     low, high = gain["interval"]
     sure = "" if low <= 0 <= high else ", which is more than chance"

@@ -72,6 +72,15 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]
     write_text(path, "".join(lines))
 
 
+def sweep(folder: Path) -> None:
+    """Removes what writers that were killed left half done, anywhere below the folder."""
+    for leftover in [*folder.rglob(".*.tmp"), *folder.rglob(".*.old")]:
+        if leftover.is_dir():
+            shutil.rmtree(leftover, ignore_errors=True)
+        else:
+            leftover.unlink(missing_ok=True)
+
+
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
     """A folder that appears under its name only when the block ends without an error.

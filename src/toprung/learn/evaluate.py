@@ -49,4 +49,6 @@ def write_scores(path: Path, array: NDArray[np.float32]) -> None:
     aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with aside.open("wb") as file:
         np.save(file, array, allow_pickle=False)
+        file.flush()
+        os.fsync(file.fileno())
     aside.replace(path)

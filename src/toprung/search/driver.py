@@ -123,6 +123,8 @@ class Driver:
     def leave(self, trial: str) -> None:
         """Takes note that a trial left its slot without a report, to go on another time."""
         self.active.discard(trial)
+        if not self.interrupted and self.history.trials[trial].state == "running":
+            self._queue.append(trial)
 
     def interrupt(self) -> None:
         """Begins nothing more; what runs is left to go on from its checkpoint later."""
@@ -201,7 +203,7 @@ class Driver:
         number = len(begun) + 1
         if number > self.plan.trials + self.history.extended or self._spent():
             return None
-        if common_failure(begun):
+        if common_failure(begun[self.history.tried_before :]):
             return None
         suggestion = self._searcher.suggest(number)
         if suggestion is None:
@@ -272,11 +274,13 @@ class Driver:
             self._observe(record)
 
     def _spent(self) -> bool:
-        return self.plan.seconds is not None and self.elapsed() >= self.plan.seconds
+        return self.plan.seconds is not None and self.elapsed() - self.history.extended_at >= (
+            self.plan.seconds
+        )
 
     def _why_over(self) -> str:
         records = list(self.history.trials.values())
-        if alike := common_failure(records):
+        if alike := common_failure(records[self.history.tried_before :]):
             return f"every trial failed alike ({alike.kind}): {alike.message}"
         if self._spent():
             return f"the time budget of {self.plan.seconds:.0f} s is spent"

@@ -75,6 +75,9 @@ class History:
         trials: by id, in the order of their suggestion.
         closed: why the search phase ended; None while it goes on.
         extended: trials added to the budget after the start.
+        extended_at: seconds of search time at the last extension; time budgets start there.
+        tried_before: trials that had been suggested by then.
+        tests_opened: how often the test split was looked at.
         finalists: whose training to the last rung was ordered last, in order; empty before.
         data_sha256: of the rows that the search learns from; None before they were read.
         ensembles: what was ensembled, newest last.
@@ -84,6 +87,9 @@ class History:
     baselines: dict[str, BaselineRecord] = field(default_factory=dict)
     closed: str | None = None
     extended: int = 0
+    extended_at: float = 0.0
+    tried_before: int = 0
+    tests_opened: int = 0
     interrupted: bool = False
     finalists: Sequence[str] = ()
     data_sha256: str | None = None
@@ -173,7 +179,13 @@ def _baseline(history: History, event: Event) -> None:
 def _extended(history: History, event: Event) -> None:
     history.finalists = ()
     history.extended += event["trials"]
+    history.extended_at = event["at"]
+    history.tried_before = sum(r.source != "finalist" for r in history.trials.values())
     history.closed = None
+
+
+def _test_opened(history: History, event: Event) -> None:
+    history.tests_opened += 1
 
 
 def _closed(history: History, event: Event) -> None:
@@ -207,5 +219,6 @@ _CHANGES: Mapping[str, Callable[[History, Event], None]] = {
     "extended": _extended,
     "interrupted": _interrupted,
     "closed": _closed,
+    "test_opened": _test_opened,
     "ensembled": _ensembled,
 }

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import IO, Any
 
 from toprung.core.clock import Clock
-from toprung.core.errors import GiveUp
+from toprung.core.errors import FixEnvironment
 from toprung.core.files import sync_folder
 
 Event = Mapping[str, Any]
@@ -25,7 +25,7 @@ def read_events(path: Path) -> list[Event]:
     """The events of a journal, oldest first; a torn last line is left out.
 
     Raises:
-        GiveUp: a line before the last is not an event, or the numbering has a gap.
+        FixEnvironment: a line before the last is not an event, or the numbering has a gap.
     """
     events: list[Event] = []
     whole, _ = _whole_lines(path)
@@ -36,7 +36,7 @@ def read_events(path: Path) -> list[Event]:
         except (ValueError, KeyError, TypeError):
             ordered = False
         if not ordered:
-            raise GiveUp(
+            raise FixEnvironment(
                 f"{path}:{number}: not the event that belongs here. The file was changed or "
                 f"damaged; restore it from a copy, or cut it before line {number} to go on "
                 f"from there."
@@ -72,7 +72,7 @@ class Journal:
             durable: whether each append waits for the disk; off only for simulations.
 
         Raises:
-            GiveUp: another driver holds the lock, or the journal is damaged.
+            FixEnvironment: another driver holds the lock, or the journal is damaged.
         """
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / JOURNAL_NAME
@@ -81,7 +81,8 @@ class Journal:
         self._lock = _take_lock(folder / LOCK_NAME)
         self.earlier: Sequence[Event] = read_events(self.path)
         _, end = _whole_lines(self.path)
-        self._file = self.path.open("ab")
+        # Unbuffered: what the disk refused must not turn up in a later write.
+        self._file = self.path.open("ab", buffering=0)
         self._file.truncate(end)
         last: Event = self.earlier[-1] if self.earlier else {"seq": 0, "epoch": 0, "at": 0.0}
         self._seq: int = last["seq"]
@@ -111,10 +112,11 @@ class Journal:
             **fields,
         }
         line = json.dumps(event, ensure_ascii=False, allow_nan=False) + "\n"
-        start = self._file.tell()
+        start = os.fstat(self._file.fileno()).st_size
+        rest = memoryview(line.encode())
         try:
-            self._file.write(line.encode())
-            self._file.flush()
+            while rest:
+                rest = rest[self._file.write(rest) :]
             if self._durable:
                 os.fsync(self._file.fileno())
         except OSError:
@@ -148,7 +150,7 @@ def _take_lock(path: Path) -> IO[str]:
         file.seek(0)
         holder = file.read().strip() or "unknown"
         file.close()
-        raise GiveUp(
+        raise FixEnvironment(
             f"{path.parent}: another driver is at work on this search ({holder}). "
             f"Wait for it, or stop that process, then try again."
         ) from None

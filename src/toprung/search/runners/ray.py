@@ -6,9 +6,12 @@ import json
 import logging
 import os
 import shutil
+import signal
 import tempfile
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -16,10 +19,10 @@ from ray import tune
 from ray.tune import schedulers
 from ray.tune.search import Searcher
 
-from toprung.core.errors import FixEnvironment, Interrupted
+from toprung.core.errors import FixEnvironment, Interrupted, ToprungError
 from toprung.search.driver import Driver
-from toprung.search.runners._base import Runner, Train, classify
-from toprung.trial.config import Assignment, TrialConfig
+from toprung.search.runners._base import Runner, Train
+from toprung.search.runners._resident import Resident
 from toprung.trial.decision import Continue, Failure, FailureKind
 from toprung.trial.report import Report
 
@@ -27,6 +30,8 @@ _QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_DEDUP_LOGS": "1",
+    # Its memory monitor's kill is an error that ends Tune's loop; the kernel's is a dead worker.
+    "RAY_memory_monitor_refresh_ms": "0",
     "RAY_TRAIN_V2_ENABLED": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
@@ -61,6 +66,7 @@ class Ray(Runner):
         Raises:
             FixEnvironment: no cluster at the address, or no node is large enough for a trial.
             Interrupted: the driver was interrupted.
+            OSError, ToprungError: of the driver, such as a disk that is full.
         """
         os.environ.update(_QUIET)
         # Tune prints each worker's death as a traceback; the driver tells it in one line.
@@ -91,12 +97,21 @@ class Ray(Runner):
             ).fit()
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
+        if bridge.error is not None:
+            raise bridge.error
         if driver.interrupted:
             raise Interrupted("the search was interrupted")
 
     def _connect(self) -> None:
         if ray.is_initialized():
             return
+        if (self.address or "").startswith("ray://"):
+            raise FixEnvironment(
+                f"'{self.address}' is a Ray Client address, and Tune does not run through it. Give "
+                f"the head's own address, host:port, or 'auto' on a machine of the cluster."
+            )
+        # Ray puts its own handler for SIGTERM in the place of the caller's.
+        before = signal.getsignal(signal.SIGTERM)
         local: dict[str, Any] = {"num_cpus": os.cpu_count(), "object_store_memory": 1 << 30}
         try:
             ray.init(
@@ -106,11 +121,13 @@ class Ray(Runner):
                 logging_level=logging.ERROR,
                 **(local if self.address is None else {}),
             )
-        except ConnectionError as error:
+        except (ConnectionError, RuntimeError, ValueError) as error:
             raise FixEnvironment(
                 f"No Ray cluster answers at '{self.address}': {error}. Start one with 'ray start "
                 f"--head', or leave --address out to run on this machine."
             ) from None
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
 
     def _slots(self) -> int:
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
@@ -133,60 +150,6 @@ class Ray(Runner):
         return slots
 
 
-class Resident(tune.Trainable):
-    """A worker that keeps its process, and all that is loaded in it, from trial to trial."""
-
-    _reports: Iterator[Report] | None = None
-
-    def setup(self, config: dict[str, Any], train: Train | None = None) -> None:
-        """Begins the first assignment of this process."""
-        self._train = train
-        self._begin(config)
-
-    def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Begins another assignment in the same process."""
-        self._close()
-        self._begin(new_config)
-        return True
-
-    def step(self) -> dict[str, Any]:
-        """Trains to the next report; a failure is a result too, so that the worker lives on."""
-        try:
-            assert self._reports is not None
-            return _result(report=next(self._reports).to_json())
-        except Interrupted:
-            return _result(interrupted=True)
-        except StopIteration:
-            failure = Failure("metric_missing", "the trial ended before its last rung")
-        # A trial is user code: whatever it raises becomes a class and a line, not a crash.
-        except Exception as error:
-            failure = classify(error)
-        self._close()
-        return _result(failure={"kind": failure.kind, "message": failure.message})
-
-    def cleanup(self) -> None:
-        """Closes the trial that this process was at."""
-        self._close()
-
-    def _begin(self, config: Mapping[str, Any]) -> None:
-        order = json.loads(config["assignment"])
-        assert self._train is not None
-        self._reports = self._train(
-            Assignment(TrialConfig(**order.pop("config")), **order),
-        )
-
-    def _close(self) -> None:
-        close = getattr(self._reports, "close", None)
-        self._reports = None
-        if close is not None:
-            close()
-
-
-def _result(**said: Any) -> dict[str, Any]:
-    """A Tune result with our words in one JSON text: Tune would flatten nested ones."""
-    return {"said": json.dumps(said)}
-
-
 class _Bridge:
     """What the two adapters share: the driver, and which Tune trial works for which of ours."""
 
@@ -194,6 +157,12 @@ class _Bridge:
         self.driver = driver
         self.slots = slots
         self.ours: dict[str, str] = {}
+        self.error: Exception | None = None
+        self.memory_kills = _memory_kills()
+
+    def keep(self, error: Exception) -> None:
+        """Keeps the driver's first error for after the loop: Tune would make a text of it."""
+        self.error = self.error or error
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Tune pickles its searcher and scheduler, and the journal is our state."""
@@ -209,9 +178,15 @@ class _Assignments(Searcher):
 
     def suggest(self, trial_id: str) -> Any:
         driver = self._bridge.driver
+        if self._bridge.error is not None:
+            return str(Searcher.FINISHED)
         if len(driver.active) >= self._bridge.slots:
             return None
-        assignment = driver.assign()
+        try:
+            assignment = driver.assign()
+        except (OSError, ToprungError) as error:
+            self._bridge.keep(error)
+            return str(Searcher.FINISHED)
         if assignment is None:
             return None if driver.active else str(Searcher.FINISHED)
         self._bridge.ours[trial_id] = assignment.config.trial
@@ -244,16 +219,24 @@ class _Decisions(schedulers.FIFOScheduler):
         self._bridge = bridge
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        driver, ours = self._bridge.driver, self._bridge.ours[trial.trial_id]
-        said = json.loads(result["said"])
+        if self._bridge.error is not None:
+            return str(self.STOP)
+        try:
+            goes_on = self._tell(self._bridge.ours[trial.trial_id], json.loads(result["said"]))
+        except (OSError, ToprungError) as error:
+            self._bridge.keep(error)
+            goes_on = False
+        return str(self.CONTINUE if goes_on else self.STOP)
+
+    def _tell(self, ours: str, said: dict[str, Any]) -> bool:
+        driver = self._bridge.driver
         if "report" in said:
-            decision = driver.report(Report.from_json(said["report"]))
-            return str(self.CONTINUE if isinstance(decision, Continue) else self.STOP)
+            return isinstance(driver.report(Report.from_json(said["report"])), Continue)
         if "failure" in said:
             driver.fail(ours, Failure(**said["failure"]))
         else:
             driver.leave(ours)
-        return str(self.STOP)
+        return False
 
     def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
         """A worker died: the machine's fault, or the memory guard's."""
@@ -261,6 +244,24 @@ class _Decisions(schedulers.FIFOScheduler):
         text = str(error or trial.get_error() or "the worker died")
         lines = [line.strip() for line in text.splitlines() if line.strip()]
         message = lines[0] if lines else "the worker died"
-        memory = "OutOfMemory" in type(error).__name__ or "OutOfMemory" in text
+        kills = _memory_kills()
+        memory = "OutOfMemory" in text or kills > self._bridge.memory_kills
+        self._bridge.memory_kills = kills
         kind: FailureKind = "out_of_memory" if memory else "infrastructure"
-        self._bridge.driver.fail(self._bridge.ours[trial.trial_id], Failure(kind, message[:300]))
+        if self._bridge.error is not None:
+            return
+        try:
+            self._bridge.driver.fail(
+                self._bridge.ours[trial.trial_id], Failure(kind, message[:300])
+            )
+        except (OSError, ToprungError) as failed:
+            self._bridge.keep(failed)
+
+
+def _memory_kills() -> int:
+    """How often this machine's kernel has killed a process for want of memory."""
+    try:
+        lines = Path("/proc/vmstat").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) for line in lines if line.startswith("oom_kill "))
