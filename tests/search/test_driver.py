@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource as limits
 from pathlib import Path
 
 import pytest
@@ -240,3 +241,43 @@ def test_ctrl_c_begins_nothing_more_and_a_resume_goes_on_with_what_ran(tmp_path,
     close(driver)
     driver = open_driver(tmp_path, clock)
     assert driver.assign().config.trial == trial
+
+
+def test_a_write_that_the_disk_refuses_leaves_nothing_behind(tmp_path, clock) -> None:
+    driver = open_driver(tmp_path, clock)
+    driver.assign()
+    path = tmp_path / "journal.jsonl"
+    whole = path.read_bytes()
+    before = limits.getrlimit(limits.RLIMIT_FSIZE)
+    limits.setrlimit(limits.RLIMIT_FSIZE, (len(whole) + 40, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            driver.report(report("t0001", 1, 0.5))
+    finally:
+        limits.setrlimit(limits.RLIMIT_FSIZE, before)
+    assert path.read_bytes() == whole
+    driver.report(report("t0001", 1, 0.5))
+    kinds = [event["kind"] for event in read_events(path)]
+    assert kinds == ["opened", "suggested", "started", "reported", "decided"]
+
+
+def test_an_extension_starts_the_time_budget_anew(tmp_path, clock) -> None:
+    driver = open_driver(tmp_path, clock, trials=50, seconds=10.0)
+    trial = driver.assign().config.trial
+    clock.move_to(11.0)
+    for point in (1, 3, 9):
+        driver.report(report(trial, point, 0.5))
+        driver.assign()
+    driver.finish()
+    assert "time budget" in driver.history.closed
+    driver.extend(2)
+    assert driver.assign().config.trial == "t0002"
+
+
+def test_an_extension_forgets_that_every_trial_failed_alike(tmp_path, clock) -> None:
+    driver = open_driver(tmp_path, clock, trials=50)
+    while (assignment := driver.assign()) is not None:
+        driver.fail(assignment.config.trial, Failure("user_error", "KeyError: 'x'"))
+    driver.finish()
+    driver.extend(2)
+    assert driver.assign().config.trial == "t0006"
