@@ -205,7 +205,7 @@ def test_an_ensemble_that_was_deleted_is_built_again_without_training(copied: Se
         path.unlink() if path.is_file() else path.rmdir()
     copied.fit()
     kinds = [event["kind"] for event in read_events(copied.folder.journal)[events:]]
-    assert kinds == ["opened", "ensembled"]
+    assert kinds == ["opened", "test_opened", "ensembled"]
     after = snapshot(copied.folder.ensemble)
     assert {n: d for n, d in after.items() if n != "ensemble.json"} == {
         n: d for n, d in before.items() if n != "ensemble.json"
