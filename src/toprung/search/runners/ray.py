@@ -124,7 +124,8 @@ class Ray(Runner):
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise FixEnvironment(
                 f"No Ray cluster answers at '{self.address}': {error}. Start one with 'ray start "
-                f"--head', or leave --address out to run on this machine."
+                f"--head', or leave --address out to run on this machine. A cluster that asks for a "
+                f"token needs RAY_AUTH_MODE=token in the environment, and its ~/.ray/auth_token."
             ) from None
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, before)
