@@ -124,8 +124,9 @@ class Ray(Runner):
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise FixEnvironment(
                 f"No Ray cluster answers at '{self.address}': {error}. Start one with 'ray start "
-                f"--head', or leave --address out to run on this machine. A cluster that asks for a "
-                f"token needs RAY_AUTH_MODE=token in the environment, and its ~/.ray/auth_token."
+                f"--head', or leave --address out to run on this machine. A cluster that asks "
+                f"for a token needs RAY_AUTH_MODE=token in the environment, and its "
+                f"~/.ray/auth_token."
             ) from None
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, before)
