@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from toprung.data.check import DataReport, check_dataset
 from toprung.learn.backbone.load import load_backbone
+from toprung.learn.settings import Settings
+from toprung.learn.tokens import count_tokens
 from toprung.spec.spec import SearchSpec
 from toprung.trial.space import Choice, Int, Parameter
 
@@ -16,14 +18,10 @@ def inspect_data(spec: SearchSpec) -> DataReport:
         FixEnvironment: the backbone's tokenizer cannot be had.
     """
     card = next(iter(spec.cards.values()))
-    tokenizer = load_backbone(card).tokenizer
-
-    def count(texts: object) -> list[int]:
-        encoded = tokenizer(list(texts), add_special_tokens=True)  # type: ignore[call-overload]
-        return [len(ids) for ids in encoded["input_ids"]]
-
-    longest = _largest(spec.space.parameters.get("max_length"), card.max_length)
-    return check_dataset(spec.data, spec.seed, count, longest)
+    count = count_tokens(load_backbone(card).tokenizer)
+    # What a trial reads where the space says nothing; never more than the backbone can.
+    asked = _largest(spec.space.parameters.get("max_length"), Settings().max_length)
+    return check_dataset(spec.data, spec.seed, count, min(asked, card.max_length))
 
 
 def _largest(parameter: Parameter | None, fallback: int) -> int:
