@@ -72,6 +72,29 @@ class Batches:
             epoch, start = epoch + 1, 0
 
 
+def cut(rows: Rows, lengths: Rows, most_rows: int, most_tokens: int) -> list[Rows]:
+    """Micro-batches of a batch: so many rows at most, and so many tokens with their padding.
+
+    A row that alone has more tokens stands alone.
+
+    Args:
+        rows: (B,) of the batch, longest first.
+        lengths: (B,) their tokens.
+        most_rows: of a micro-batch.
+        most_tokens: rows times the longest of them.
+
+    >>> [part.tolist() for part in cut(np.arange(5), np.array([9, 4, 4, 2, 2]), 3, 8)]
+    [[0], [1, 2], [3, 4]]
+    """
+    parts: list[Rows] = []
+    start = 0
+    while start < len(rows):
+        size = max(1, min(most_rows, most_tokens // max(1, int(lengths[start]))))
+        parts.append(rows[start : start + size])
+        start += size
+    return parts
+
+
 def row_weights(labels: Rows, sampling: str) -> NDArray[np.float64] | None:
     """Chances of rows to be drawn: ∝ 1/count of their class, or 1/√count; None draws each once.
 

@@ -9,22 +9,30 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from toprung.learn.batches import collate
+from toprung.learn.batches import Rows
+from toprung.learn.inputs import Inputs
 from toprung.learn.model import Classifier
-from toprung.learn.tokens import Tokens
 
 _TOKENS_OF_A_BATCH = {"cpu": 4096, "cuda": 65536}
 
 
-def predict(model: Classifier, tokens: Tokens, padding: int) -> NDArray[np.float32]:
-    """Scores of N texts, (N, outputs) float32.
+def predict(
+    model: Classifier, inputs: Inputs, rows: Rows | None = None, *, shrink: int = 1
+) -> NDArray[np.float32]:
+    """Scores of texts, (B, outputs) float32.
 
     The same texts give the same bits: batches depend on the lengths alone, and nothing is drawn.
     The model is left in ``eval`` mode.
+
+    Args:
+        model: that scores them.
+        inputs: N texts.
+        rows: (B,) which of them; None takes all.
+        shrink: scores so many times fewer tokens at once.
     """
-    device = next(model.parameters()).device
-    budget = _TOKENS_OF_A_BATCH.get(device.type, 4096)
-    lengths = tokens.lengths
+    budget = _TOKENS_OF_A_BATCH.get(inputs.device.type, 4096) // shrink
+    rows = np.arange(len(inputs.tokens)) if rows is None else rows
+    lengths = inputs.tokens.lengths[rows]
     order = np.argsort(-lengths, kind="stable")
     model.eval()
     found: list[torch.Tensor] = []
@@ -32,9 +40,9 @@ def predict(model: Classifier, tokens: Tokens, padding: int) -> NDArray[np.float
     with torch.inference_mode():
         while start < len(order):
             size = max(1, budget // max(1, int(lengths[order[start]])))
-            rows = order[start : start + min(size, 256)]
-            found.append(model(*collate(tokens, rows, padding, device)))
-            start += len(rows)
+            part = order[start : start + min(size, 256)]
+            found.append(inputs.scores(model, rows[part]))
+            start += len(part)
     if not found:
         raise ValueError("there are no texts to score")
     scores = torch.cat(found).float().cpu().numpy()

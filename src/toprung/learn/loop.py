@@ -10,11 +10,11 @@ from typing import Any
 import torch
 
 from toprung.core.errors import TrialDiverged
-from toprung.learn.batches import Batches, Position, Rows, collate
+from toprung.learn.batches import Batches, Position, Rows, cut
+from toprung.learn.inputs import Inputs
 from toprung.learn.losses._base import Loss
 from toprung.learn.model import Classifier
 from toprung.learn.optimizer import Optimizer
-from toprung.learn.tokens import Tokens
 
 _STEPS_BETWEEN_SYNCS = 50
 
@@ -24,18 +24,18 @@ class Feed:
     """What the model is trained on.
 
     Attributes:
-        tokens: of N rows.
+        inputs: N rows.
         targets: (N, ...) on the model's device.
         batches: the rows of each step.
         micro: most rows that go through the model at once.
-        padding: token id.
+        micro_tokens: most tokens, padding included, unless one row alone has more.
     """
 
-    tokens: Tokens
+    inputs: Inputs
     targets: torch.Tensor
     batches: Batches
     micro: int
-    padding: int
+    micro_tokens: int
 
 
 @dataclass
@@ -131,11 +131,11 @@ class Loop:
 
     def _step(self, rows: Rows) -> None:
         sums: list[torch.Tensor] = []
-        for start in range(0, len(rows), self.feed.micro):
-            part = rows[start : start + self.feed.micro]
-            ids, mask = collate(self.feed.tokens, part, self.feed.padding, self._device)
-            targets = self.feed.targets[torch.from_numpy(part).to(self._device)]
-            losses = self.loss(self.model(ids, mask), targets, self.class_weights)
+        feed = self.feed
+        for part in cut(rows, feed.batches.lengths[rows], feed.micro, feed.micro_tokens):
+            targets = feed.targets[torch.from_numpy(part).to(self._device)]
+            scores = feed.inputs.scores(self.model, part)
+            losses = self.loss(scores, targets, self.class_weights)
             total = losses.sum() / len(rows)
             total.backward()  # type: ignore[no-untyped-call]
             sums.append(total.detach())

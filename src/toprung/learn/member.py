@@ -22,6 +22,7 @@ from toprung.learn.backbone.card import Card
 from toprung.learn.backbone.load import Loaded, load_backbone, load_tokenizer, save_tokenizer
 from toprung.learn.checkpoint import WEIGHTS, load_trained
 from toprung.learn.evaluate import predict
+from toprung.learn.inputs import Inputs
 from toprung.learn.model import Classifier, build_model, load_weights, resolve_device
 from toprung.learn.tokens import tokenize
 from toprung.trial.config import TrialConfig
@@ -57,7 +58,9 @@ class Member:
         if not texts:
             return np.zeros((0, len(self.label_names)), dtype=np.float32)
         tokens = tokenize(self.tokenizer, texts, self.max_length)
-        return predict(self.model, tokens, int(self.tokenizer.pad_token_id or 0))
+        device = next(self.model.parameters()).device
+        padding = int(self.tokenizer.pad_token_id or 0)
+        return predict(self.model, Inputs(tokens, padding, device))
 
 
 def save_member(

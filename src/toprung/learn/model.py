@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import nn
@@ -42,25 +43,49 @@ class Classifier(nn.Module):
 
     def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Scores, (B, T) and (B, T) int64 → (B, outputs) float32."""
-        half = self.precision == "bfloat16"
-        with (
-            torch.autocast(ids.device.type, torch.bfloat16, enabled=half),
-            _attention(half and self.training and ids.device.type == "cpu"),
-        ):
+        if self.encoder.frozen_layers:
+            return self.from_states(self.lower(ids, mask), mask)
+        with self._precision(ids.device):
             states = self.encoder(ids, mask)
+        return self._scores(states, mask)
+
+    def lower(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Token vectors after the frozen layers, (B, T, H), as the prefix cache keeps them."""
+        with self._precision(ids.device, trained=False):
+            states = self.encoder.lower(ids, mask)
+        return states.to(self.kept_dtype)
+
+    def from_states(self, states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Scores from what ``lower`` gave, (B, T, H) → (B, outputs) float32."""
+        with self._precision(states.device):
+            found = self.encoder.upper(states.float(), mask)
+        return self._scores(found, mask)
+
+    @property
+    def kept_dtype(self) -> torch.dtype:
+        """Of the vectors between the frozen layers and those above."""
+        return torch.bfloat16 if self.precision == "bfloat16" else torch.float32
+
+    def _scores(self, states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         vectors = self.pooling(states.float(), mask)
         scores: torch.Tensor = self.head(functional.dropout(vectors, self.dropout, self.training))
         return scores
 
+    @contextmanager
+    def _precision(self, device: torch.device, *, trained: bool = True) -> Iterator[None]:
+        half = self.precision == "bfloat16"
+        # The CPU's fused attention in bfloat16 has a backward pass that takes 2 to 10 times as
+        # long as that of its plain formula; forward alone, and in float32, the fused one wins.
+        plain = half and trained and self.training and device.type == "cpu"
+        with (
+            torch.autocast(device.type, torch.bfloat16, enabled=half),
+            sdpa_kernel(SDPBackend.MATH) if plain else nullcontext(),
+        ):
+            yield
+
     def trainable(self) -> dict[str, nn.Parameter]:
         """The parameters that are trained, by name, in a fixed order."""
         return {name: p for name, p in self.named_parameters() if p.requires_grad}
-
-
-def _attention(unfused: bool) -> AbstractContextManager[None]:
-    # The CPU's fused attention in bfloat16 has a backward pass that takes 2 to 10 times as long
-    # as that of its plain formula; forward alone, and in float32, the fused one is faster.
-    return sdpa_kernel(SDPBackend.MATH) if unfused else nullcontext()
 
 
 def build_model(
@@ -93,6 +118,7 @@ def build_model(
     adapter.apply(encoder)
     if precision == "bfloat16":
         encoder.halve()
+    encoder.split()
     pooling: Pooling = choose(poolings.registry, config, "pooling", card.pooling)
     head: Head = choose(heads.registry, config, "head", "linear")
     head.build(pooling.build(encoder.hidden), outputs)

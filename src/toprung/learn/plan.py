@@ -31,6 +31,8 @@ class Plan:
         pause_file: training stops between two steps once it exists.
         cards: backbones by name.
         rows: what is trained on: ``train``, or ``all`` with those that ``train_rows`` left out.
+        prefix_bytes: of disk for what frozen layers make of the texts; 0 keeps nothing, None
+            takes a quarter of the free disk at most.
         clock: for seconds.
     """
 
@@ -46,6 +48,7 @@ class Plan:
     pause_file: Path | None = None
     cards: Mapping[str, Card] = field(default_factory=dict)
     rows: Literal["train", "all"] = "train"
+    prefix_bytes: int | None = None
     clock: Clock = field(default_factory=SystemClock)
 
     def trained_splits(self) -> list[str]:

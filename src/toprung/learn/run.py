@@ -22,20 +22,24 @@ from toprung.learn.checkpoint import (
     tidy_checkpoints,
 )
 from toprung.learn.evaluate import predict, write_scores
+from toprung.learn.inputs import Inputs
 from toprung.learn.loop import Feed, Loop, Progress
 from toprung.learn.losses._base import Loss
 from toprung.learn.model import build_model, load_weights, resolve_device
 from toprung.learn.optimizer import Optimizer
 from toprung.learn.plan import Plan
+from toprung.learn.prefix import PrefixKey
+from toprung.learn.prefixes import Prefixes
 from toprung.learn.settings import card_of, choose, settings_of
 from toprung.learn.streams import Streams
 from toprung.learn.tasks._base import Task
-from toprung.learn.tokens import Tokens, cached_tokens
+from toprung.learn.tokens import cached_tokens
 from toprung.trial.config import Assignment
 from toprung.trial.report import Report
 
 _FORMAT = 1
 _SCORED = ("stopping", "selection")
+_TOKENS_AT_ONCE = {"cpu": 4096, "cuda": 65536}
 
 
 class Run:
@@ -80,7 +84,8 @@ class Run:
                 outputs=self.task.outputs(plan.dataset.classes),
                 precision=plan.precision,
             ).to(self.device)
-        self.loop = self._make_loop(assignment.shrink)
+        self._shrink = assignment.shrink
+        self.loop = self._make_loop()
         self.reports: list[Report] = []
         self._seconds = 0.0
         self._trained_rows, self._trained_seconds = 0, 0.0
@@ -135,7 +140,7 @@ class Run:
             split = self.plan.dataset.splits.get(name)
             if split is None or not len(split):
                 continue
-            logits = predict(self.model, self._tokens((name,)), self._padding())
+            logits = predict(self.model, self._inputs((name,)), shrink=self._shrink)
             if not np.isfinite(logits).all():
                 raise TrialDiverged(f"scores of {name} rows are not finite at {point}")
             write_scores(self.folder / "predictions" / f"{point}.{name}.npy", logits)
@@ -169,20 +174,21 @@ class Run:
             }
             tidy_checkpoints(folder, scores)
 
-    def _make_loop(self, shrink: int) -> Loop:
+    def _make_loop(self) -> Loop:
         settings, plan = self.settings, self.plan
+        inputs = self._inputs(tuple(plan.trained_splits()))
         batches = Batches(
-            lengths=self._tokens(tuple(plan.trained_splits())).lengths,
+            lengths=inputs.tokens.lengths,
             size=settings.batch_size * settings.accumulation,
             seed=self.config.seed,
             weights=row_weights(self.labels, settings.sampling),
         )
         feed = Feed(
-            tokens=self._tokens(tuple(plan.trained_splits())),
+            inputs=inputs,
             targets=self.task.targets(self.labels).to(self.device),
             batches=batches,
-            micro=max(1, settings.batch_size // shrink),
-            padding=self._padding(),
+            micro=max(1, settings.batch_size // self._shrink),
+            micro_tokens=_TOKENS_AT_ONCE.get(self.device.type, 4096) // self._shrink,
         )
         loss: Loss = choose(losses.registry, self.config, "loss", "cross_entropy")
         counts = torch.from_numpy(np.bincount(self.labels, minlength=plan.dataset.classes))
@@ -196,23 +202,36 @@ class Run:
         kept = None if weights is None else weights.to(self.device)
         return Loop(self.model, feed, (loss, kept), optimizer)
 
-    def _tokens(self, names: tuple[str, ...]) -> Tokens:
+    def _inputs(self, names: tuple[str, ...]) -> Inputs:
+        """Rows of splits, with the cache of what the frozen layers make of them where it fits."""
         texts = [text for name in names for text in self.plan.dataset.splits[name].texts]
-        return cached_tokens(
+        tokens = cached_tokens(
             self.plan.cache,
             self.backbone.tokenizer,
             self.backbone.tokenizer_sha256,
             texts,
             max_length=self.max_length,
         )
+        inputs = Inputs(tokens, int(self.backbone.tokenizer.pad_token_id or 0), self.device)
+        frozen = self.model.encoder.frozen_layers
+        if frozen and self.plan.prefix_bytes != 0:
+            key = PrefixKey(
+                backbone=self.backbone.sha256,
+                layers=frozen,
+                tokens=tokens.key,
+                dtype=self.model.kept_dtype,
+                threads=self.plan.cpus,
+            )
+            caches = Prefixes(self.plan.cache / "prefix", self.plan.prefix_bytes)
+            inputs.prefix = caches.open(
+                key, tokens, hidden=self.card.hidden, padding=inputs.padding
+            )
+        return inputs
 
     @property
     def max_length(self) -> int:
         """Longest text in tokens, of the configuration and of the backbone."""
         return min(self.settings.max_length, self.card.max_length)
-
-    def _padding(self) -> int:
-        return int(self.backbone.tokenizer.pad_token_id or 0)
 
     def _state(self) -> dict[str, Any]:
         return {

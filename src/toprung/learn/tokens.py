@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +24,12 @@ class Tokens:
     Attributes:
         ids: (T,) int32.
         offsets: (N + 1,) int64; text i is ``ids[offsets[i]:offsets[i + 1]]``.
+        key: a hash of texts, tokenizer and longest length; empty where nobody needs it.
     """
 
     ids: NDArray[np.int32]
     offsets: NDArray[np.int64]
+    key: str = ""
 
     @property
     def lengths(self) -> NDArray[np.int64]:
@@ -83,7 +85,7 @@ def cached_tokens(
         _write(folder, tokenize(tokenizer, texts, max_length))
         found = _read(folder)
         assert found is not None, f"{folder} was written and cannot be read"
-    return found
+    return replace(found, key=folder.name)
 
 
 def _encode(tokenizer: Any, texts: Sequence[str], max_length: int | None) -> list[list[int]]:

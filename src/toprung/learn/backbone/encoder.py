@@ -13,6 +13,7 @@ from toprung.core.errors import FixSpec, Problem
 from toprung.learn.backbone.card import Card
 
 _HALVES: Any = WeakIdKeyDictionary()
+_WIDTH = 16
 
 
 class Encoder(nn.Module):
@@ -23,6 +24,10 @@ class Encoder(nn.Module):
 
     Parts without trainable weights stay in ``eval`` mode, so that what they compute for a text
     is always the same.
+
+    Attributes:
+        frozen_layers: how many of the lowest layers, and the embeddings below them, hold nothing
+            trainable; known after ``split``, and 0 where the embeddings are trained.
 
     Args:
         backbone: whole encoder, nothing trainable.
@@ -40,7 +45,9 @@ class Encoder(nn.Module):
         self.layers_path = card.layers_path
         self.lora_targets = card.lora_targets
         self.hidden = card.hidden
+        self.max_length = card.max_length
         self.depth = card.layers if depth is None else depth
+        self.frozen_layers = 0
         if not 1 <= self.depth <= len(self.layers):
             text = f"{depth} is not from 1 to {len(self.layers)}, the layers of {card.name}."
             raise FixSpec(card.name, [Problem(f"backbone.{card.name}.depth", text)])
@@ -102,6 +109,36 @@ class Encoder(nn.Module):
                         module.train(True)
         return self
 
+    def split(self) -> None:
+        """Finds the frozen lower part; called once, when the adapter has been applied."""
+        trained = [self.level(f"model.{n}") for n, p in self.model.named_parameters()
+                   if p.requires_grad]  # fmt: skip
+        self.frozen_layers = min(trained, default=self.depth + 1) - 1
+        # A convolution beside the lowest layer (DeBERTa v2 xlarge) cannot be split off.
+        if self.frozen_layers < 1 or any("conv" in n for n, _ in self.model.named_modules()):
+            self.frozen_layers = 0
+            return
+        # In a tuple, so that torch does not see the same weights under three names.
+        self._parts = (
+            self._part(0, self.frozen_layers, {"final_norm": nn.Identity()}),
+            self._part(self.frozen_layers, self.depth, {"embeddings": _Given()}),
+        )
+
+    def _part(self, first: int, last: int, instead: dict[str, nn.Module]) -> Any:
+        """The encoder with some of its layers; every module in it is this encoder's own."""
+        node = root = _shallow(self.model)
+        *parents, name = self.layers_path.split(".")
+        for parent in parents:
+            node._modules[parent] = _shallow(node._modules[parent])
+            node = node._modules[parent]
+        node._modules[name] = nn.ModuleList(list(self.layers)[first:last])
+        if "embeddings" in instead and "embeddings_project" in root._modules:
+            root._modules["embeddings_project"] = nn.Identity()
+        for given, module in instead.items():
+            if given in root._modules:
+                root._modules[given] = module
+        return root
+
     def level(self, name: str) -> int:
         """How high a parameter stands: 0 for embeddings, 1 for the lowest layer, and so on."""
         prefix = f"model.{self.layers_path}."
@@ -121,3 +158,49 @@ class Encoder(nn.Module):
         """
         states: torch.Tensor = self.model(input_ids=ids, attention_mask=mask).last_hidden_state
         return states
+
+    def lower(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Token vectors after the frozen layers, (rows, length, hidden); no gradient.
+
+        Rows are padded to a multiple of 16 tokens, and there is always a mask. In float32 on one
+        thread of a CPU, what comes out for a row then does not depend on the rows beside it, not
+        in one bit: matrix products go over whole vectors, and attention takes the same path.
+        """
+        rows, width = ids.shape
+        padded = min(-(-width // _WIDTH) * _WIDTH, max(width, self.max_length))
+        ids = nn.functional.pad(ids, (0, padded - width))
+        mask = nn.functional.pad(mask, (0, padded - width))
+        if bool(mask.all()):
+            # Without any padding, transformers leaves the mask out and attention sums otherwise.
+            ids = torch.cat([ids, ids[:1]])
+            mask = torch.cat([mask, nn.functional.pad(mask[:1, :1], (0, padded - 1))])
+        with torch.no_grad():
+            states: torch.Tensor = self._parts[0](
+                input_ids=ids, attention_mask=mask
+            ).last_hidden_state
+        return states[:rows, :width]
+
+    def upper(self, states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Token vectors from those after the frozen layers; shapes as of ``forward``."""
+        if self.frozen_layers == self.depth:
+            # Some encoders cannot run without any layer.
+            norm = getattr(self.model, "final_norm", None)
+            return states if norm is None else norm(states)
+        found: torch.Tensor = self._parts[1](
+            inputs_embeds=states, attention_mask=mask
+        ).last_hidden_state
+        return found
+
+
+class _Given(nn.Module):
+    """In the place of embeddings: the vectors as they were given."""
+
+    def forward(self, *listed: Any, inputs_embeds: torch.Tensor | None = None, **_: Any) -> Any:
+        # DistilBERT hands them over by position.
+        return listed[1] if inputs_embeds is None else inputs_embeds
+
+
+def _shallow(module: Any) -> Any:
+    twin = copy.copy(module)
+    twin._modules = dict(module._modules)
+    return twin
