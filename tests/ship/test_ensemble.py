@@ -99,6 +99,12 @@ def test_trained_members_predict_as_their_trials_did(ensemble: Ensemble, finishe
         assert np.allclose(logits, np.load(saved, allow_pickle=False), atol=1e-5)
 
 
+def test_members_score_together_as_each_does_alone(ensemble: Ensemble) -> None:
+    together = ensemble.member_logits(TEXTS * 30)
+    for trial, member in ensemble.members.items():
+        assert together[trial].tobytes() == member.logits(TEXTS * 30).tobytes()
+
+
 def test_the_prediction_is_the_members_blend_at_the_temperature(ensemble: Ensemble) -> None:
     assert len(ensemble.members) == 2
     logits = ensemble.member_logits(TEXTS)

@@ -19,7 +19,13 @@ from toprung.core.errors import FixEnvironment
 from toprung.core.files import new_folder, read_json, sha256_file, write_json
 from toprung.learn import tasks
 from toprung.learn.backbone.card import Card
-from toprung.learn.backbone.load import Loaded, load_backbone, load_tokenizer, save_tokenizer
+from toprung.learn.backbone.load import (
+    Loaded,
+    hash_tokenizer,
+    load_backbone,
+    load_tokenizer,
+    save_tokenizer,
+)
 from toprung.learn.checkpoint import WEIGHTS, load_trained
 from toprung.learn.evaluate import predict
 from toprung.learn.inputs import Inputs
@@ -43,6 +49,8 @@ class Member:
         max_length: of a text in tokens; longer ones are cut.
         model: in ``eval`` mode; frozen weights are shared with other members.
         tokenizer: a transformers tokenizer.
+        backbone_sha256: of the backbone's weights.
+        tokenizer_sha256: of all that decides how text becomes tokens.
     """
 
     trial: str
@@ -52,6 +60,8 @@ class Member:
     max_length: int
     model: Classifier
     tokenizer: Any
+    backbone_sha256: str
+    tokenizer_sha256: str
 
     def logits(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Scores of texts, (N, C) float32; the same texts give the same bits."""
@@ -117,6 +127,7 @@ def load_member(path: Path, device: str = "auto") -> Member:
     loaded = load_backbone(card, where)
     _check_backbone(facts, loaded, path)
     model = _rebuild(facts, loaded, card, path / WEIGHTS)
+    tokenizer = load_tokenizer(path / "tokenizer")
     return Member(
         trial=str(facts["trial"]),
         label_names=tuple(facts["label_names"]),
@@ -124,7 +135,9 @@ def load_member(path: Path, device: str = "auto") -> Member:
         sha256=facts["weights_sha256"],
         max_length=int(facts["max_length"]),
         model=model.to(where).eval(),
-        tokenizer=load_tokenizer(path / "tokenizer"),
+        tokenizer=tokenizer,
+        backbone_sha256=loaded.sha256,
+        tokenizer_sha256=hash_tokenizer(tokenizer),
     )
 
 

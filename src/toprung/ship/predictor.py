@@ -17,6 +17,7 @@ from toprung.core.files import read_json, sha256_file
 from toprung.judge.calibrate import apply_temperature
 from toprung.judge.ensembles._base import blend
 from toprung.learn.member import Member, load_member
+from toprung.learn.together import score_together
 
 ENSEMBLE_NAME = "ensemble.json"
 Array = npt.NDArray[Any]
@@ -82,11 +83,13 @@ class Ensemble:
     def member_logits(self, texts: Sequence[str]) -> dict[str, Array]:
         """Each member's logits, shape (texts, classes), float32.
 
+        What members share is computed once: tokens, and frozen layers of the same backbone.
+
         Raises:
             TypeError: one text instead of a list of texts, or something that is no text.
         """
-        listed = _listed(texts)
-        return {trial: member.logits(listed) for trial, member in self.members.items()}
+        found = score_together(list(self.members.values()), _listed(texts))
+        return dict(zip(self.members, found, strict=True))
 
     def predict_proba(self, texts: Sequence[str]) -> Array:
         """Calibrated probabilities, shape (texts, classes), rows summing to 1.
