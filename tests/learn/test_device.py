@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from toprung.learn.device import (
+    Measured,
+    device_name,
+    free_bytes,
+    give_back,
+    measure_precision,
+    resolve_device,
+    supports_bfloat16,
+    take_share,
+)
+
+CPU, CUDA, MPS = torch.device("cpu"), torch.device("cuda", 0), torch.device("mps")
+
+
+def machine(monkeypatch: pytest.MonkeyPatch, *, cuda: bool = False, mps: bool = False) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+
+
+@pytest.mark.parametrize(
+    ("cuda", "mps", "expected"),
+    [(True, True, "cuda"), (True, False, "cuda"), (False, True, "mps"), (False, False, "cpu")],
+)
+def test_the_fastest_device_there_is_is_chosen(
+    monkeypatch: pytest.MonkeyPatch, cuda: bool, mps: bool, expected: str
+) -> None:
+    machine(monkeypatch, cuda=cuda, mps=mps)
+    assert resolve_device("auto") == expected
+
+
+def test_a_device_that_was_named_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine(monkeypatch, cuda=True)
+    assert resolve_device("cpu") == "cpu"
+    assert resolve_device("cuda:1") == "cuda:1"
+
+
+@pytest.mark.parametrize(("capability", "expected"), [((7, 5), False), ((8, 0), True)])
+def test_bfloat16_is_for_cards_that_multiply_in_it(
+    monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], expected: bool
+) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    assert supports_bfloat16(CUDA) is expected
+    assert supports_bfloat16(CPU)
+    assert not supports_bfloat16(MPS)
+
+
+@pytest.mark.parametrize(
+    ("full", "half", "expected"),
+    [(1.3, 1.0, "bfloat16"), (1.2, 1.0, "bfloat16"), (1.1, 1.0, "float32"), (1.0, 3.0, "float32")],
+)
+def test_bfloat16_is_taken_where_it_is_clearly_faster(
+    full: float, half: float, expected: str
+) -> None:
+    seconds = {"float32": full / 1e3, "bfloat16": half / 1e3}
+    found = measure_precision("cpu", 1, lambda device, precision: seconds[precision])
+    assert found == Measured(expected, "cpu", 1, full, half)  # type: ignore[arg-type]
+    assert found.gain == pytest.approx(full / half)
+
+
+def test_one_slow_moment_does_not_decide_the_precision() -> None:
+    calls = iter([9.0, 0.001, 0.02, 0.01, *[0.02, 0.01, 0.02, 9.0], *[0.02, 0.01] * 9])
+    told: list[str] = []
+
+    def timer(device: torch.device, precision: str) -> float:
+        told.append(precision)
+        return next(calls) / 1e3
+
+    assert measure_precision("cpu", 1, timer).precision == "bfloat16"
+    assert told[:4] == ["float32", "bfloat16", "float32", "bfloat16"]
+
+
+def test_a_slow_machine_is_not_kept_measuring() -> None:
+    told: list[str] = []
+
+    def timer(device: torch.device, precision: str) -> float:
+        told.append(precision)
+        return 10.0
+
+    assert measure_precision("cpu", 1, timer).precision == "float32"
+    assert len(told) == 4
+
+
+def test_the_measurement_on_this_machine_leaves_its_threads_as_they_were() -> None:
+    torch.set_num_threads(1)
+    found = measure_precision("cpu", 2)
+    assert torch.get_num_threads() == 1
+    assert found.float32_ms > 0 < found.bfloat16_ms
+    assert (found.precision == "bfloat16") == (found.gain >= 1.2)
+    assert (found.device, found.threads) == ("cpu", 2)
+
+
+def test_without_support_nothing_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(device: torch.device, precision: str) -> float:
+        raise AssertionError
+
+    machine(monkeypatch, mps=True)
+    assert measure_precision("auto", 1, never) == Measured("float32", "mps", 1)
+    assert measure_precision("auto", 1, never).gain == 0.0
+
+
+class Card:
+    """A graphics card of 1,000 bytes, of which a neighbour holds 300 and this process 200."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.fraction, self.emptied = 0.0, 0
+        answers: dict[str, Any] = {
+            "mem_get_info": lambda device: (500, 1000),
+            "memory_reserved": lambda device: 200,
+            "memory_allocated": lambda device: 150,
+            "get_device_name": lambda device: "A card",
+            "set_per_process_memory_fraction": self.hold,
+            "empty_cache": self.empty,
+        }
+        for name, answer in answers.items():
+            monkeypatch.setattr(torch.cuda, name, answer)
+
+    def hold(self, fraction: float, device: torch.device) -> None:
+        self.fraction = fraction
+
+    def empty(self) -> None:
+        self.emptied += 1
+
+
+@pytest.mark.parametrize(("gpus", "fraction"), [(0.25, 0.25), (1.0, 1.0), (2.0, 1.0), (0.0, 1.0)])
+def test_a_process_is_held_to_its_share_of_a_card(
+    monkeypatch: pytest.MonkeyPatch, gpus: float, fraction: float
+) -> None:
+    card = Card(monkeypatch)
+    take_share(CUDA, gpus)
+    assert card.fraction == fraction
+    take_share(CPU, 0.125)
+    assert card.fraction == fraction
+
+
+def test_free_memory_is_what_is_left_of_the_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    Card(monkeypatch)
+    assert free_bytes(CUDA) == 500 + 50
+    assert free_bytes(CUDA, gpus=0.5) == 300 + 50
+    assert free_bytes(CUDA, gpus=0.125) == 0
+    assert free_bytes(CPU) == 0
+
+
+def test_memory_goes_back_to_the_card_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    card = Card(monkeypatch)
+    give_back(CUDA)
+    give_back(CPU)
+    assert card.emptied == 1
+    assert device_name(CUDA) == "A card"
+    assert device_name(CPU) == "cpu"
