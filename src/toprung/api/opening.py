@@ -166,6 +166,7 @@ def _trainer(spec: SearchSpec, folder: Folder, data: Dataset) -> Trainer:
         cpus=spec.cpus,
         precision=spec.precision,
         device="auto" if spec.gpus else "cpu",
+        gpus=spec.gpus,
         pause_file=folder.pause,
         cards=spec.cards,
     )

@@ -27,7 +27,8 @@ class Plan:
         cache: of tokenised text, shared by all trials.
         cpus: threads of torch.
         precision: of the encoder; weights that are trained stay float32.
-        device: ``cpu``, ``cuda``, or ``auto`` for CUDA where there is one.
+        device: ``cpu``, ``cuda``, ``mps``, or ``auto`` for the fastest there is.
+        gpus: share of a graphics card that a trial was promised; 0 and 1 set no limit.
         pause_file: training stops between two steps once it exists.
         cards: backbones by name.
         rows: what is trained on: ``train``, or ``all`` with those that ``train_rows`` left out.
@@ -45,6 +46,7 @@ class Plan:
     cpus: int
     precision: Literal["float32", "bfloat16"] = "float32"
     device: str = "auto"
+    gpus: float = 0.0
     pause_file: Path | None = None
     cards: Mapping[str, Card] = field(default_factory=dict)
     rows: Literal["train", "all"] = "train"

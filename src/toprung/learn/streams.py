@@ -60,9 +60,13 @@ class Streams:
         state = {"torch.cpu": torch.get_rng_state()}
         if self._device.type == "cuda":
             state["torch.cuda"] = torch.cuda.get_rng_state(self._device)
+        elif self._device.type == "mps":
+            state["torch.mps"] = torch.mps.get_rng_state()
         return state
 
     def _write(self, state: dict[str, torch.Tensor]) -> None:
         torch.set_rng_state(state["torch.cpu"])
         if self._device.type == "cuda" and "torch.cuda" in state:
             torch.cuda.set_rng_state(state["torch.cuda"], self._device)
+        elif self._device.type == "mps" and "torch.mps" in state:
+            torch.mps.set_rng_state(state["torch.mps"])
