@@ -83,9 +83,9 @@ def test_lora_in_the_top_third_leaves_lower_layers_without_dropout(
     assert states == [False, False, True]
     assert levels == {3}
     assert not encoder.model.embeddings.training
-    assert any(m.training for m in encoder.layers[2].modules() if type(m) is torch.nn.Dropout) or (
-        family == "modernbert"
-    )
+    assert any(
+        m.training for m in encoder.layers[2].modules() if isinstance(m, torch.nn.Dropout)
+    ) or (family == "modernbert")
 
 
 @every_family

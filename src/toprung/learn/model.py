@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
-
 import torch
 from torch import nn
 from torch.nn import functional
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from toprung.learn import adapters, heads, poolings
 from toprung.learn.adapters._base import Adapter
@@ -45,19 +41,19 @@ class Classifier(nn.Module):
         """Scores, (B, T) and (B, T) int64 → (B, outputs) float32."""
         if self.encoder.frozen_layers:
             return self.from_states(self.lower(ids, mask), mask)
-        with self._precision(ids.device):
+        with self._autocast(ids.device):
             states = self.encoder(ids, mask)
         return self._scores(states, mask)
 
     def lower(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Token vectors after the frozen layers, (B, T, H), as the prefix cache keeps them."""
-        with self._precision(ids.device, trained=False):
+        with self._autocast(ids.device):
             states = self.encoder.lower(ids, mask)
         return states.to(self.kept_dtype)
 
     def from_states(self, states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Scores from what ``lower`` gave, (B, T, H) → (B, outputs) float32."""
-        with self._precision(states.device):
+        with self._autocast(states.device):
             found = self.encoder.upper(states.float(), mask)
         return self._scores(found, mask)
 
@@ -71,17 +67,9 @@ class Classifier(nn.Module):
         scores: torch.Tensor = self.head(functional.dropout(vectors, self.dropout, self.training))
         return scores
 
-    @contextmanager
-    def _precision(self, device: torch.device, *, trained: bool = True) -> Iterator[None]:
+    def _autocast(self, device: torch.device) -> torch.autocast:
         half = self.precision == "bfloat16"
-        # The CPU's fused attention in bfloat16 has a backward pass that takes 2 to 10 times as
-        # long as that of its plain formula; forward alone, and in float32, the fused one wins.
-        plain = half and trained and self.training and device.type == "cpu"
-        with (
-            torch.autocast(device.type, torch.bfloat16, enabled=half),
-            sdpa_kernel(SDPBackend.MATH) if plain else nullcontext(),
-        ):
-            yield
+        return torch.autocast(device.type, torch.bfloat16, enabled=half)
 
     def trainable(self) -> dict[str, nn.Parameter]:
         """The parameters that are trained, by name, in a fixed order."""

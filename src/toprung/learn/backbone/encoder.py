@@ -10,6 +10,7 @@ from torch import nn
 from torch.utils.weak import WeakIdKeyDictionary
 
 from toprung.core.errors import FixSpec, Problem
+from toprung.learn.backbone.attention import NAME, Dropout
 from toprung.learn.backbone.card import Card
 
 _HALVES: Any = WeakIdKeyDictionary()
@@ -52,6 +53,7 @@ class Encoder(nn.Module):
             text = f"{depth} is not from 1 to {len(self.layers)}, the layers of {card.name}."
             raise FixSpec(card.name, [Problem(f"backbone.{card.name}.depth", text)])
         self._cut()
+        self._quicken()
 
     @property
     def layers(self) -> nn.ModuleList:
@@ -68,6 +70,16 @@ class Encoder(nn.Module):
         config.num_hidden_layers = self.depth
         if getattr(config, "layer_types", None):
             config.layer_types = list(config.layer_types)[: self.depth]
+
+    def _quicken(self) -> None:
+        """Puts our attention and dropout in the place of torch's, where they are the plain ones."""
+        config = self.model.config
+        if config._attn_implementation == "sdpa":
+            config._attn_implementation = NAME
+        for module in list(self.model.modules()):
+            for name, part in list(module.named_children()):
+                if type(part) is nn.Dropout:
+                    setattr(module, name, Dropout(part.p).train(part.training))
 
     def set_dropout(self, rate: float) -> None:
         """Sets every dropout of the layers, of hidden states and of attention, to one rate."""
