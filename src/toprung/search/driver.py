@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 
 from toprung import __version__
 from toprung.core.seeds import derive_seed
 from toprung.search.failures import common_failure, judge
+from toprung.search.ledger import Ledger, Watcher
 from toprung.search.plan import Plan
 from toprung.search.replay import Replay, state, word
 from toprung.search.schedulers._base import Scheduler
 from toprung.search.searchers._base import Observation, Searcher
 from toprung.trial.config import Assignment, trial_id
 from toprung.trial.decision import Continue, Decision, Failure, State, Stop, Verdict
-from toprung.trial.history import History, TrialRecord
+from toprung.trial.history import TrialRecord
 from toprung.trial.journal import Event, Journal
 from toprung.trial.report import Report, examine
 
@@ -25,6 +27,9 @@ class Driver:
     A runner asks ``assign`` whenever a slot is free, hands every report to ``report`` and obeys
     the decision, and hands every failure to ``fail``. All state is a fold over the journal, so a
     driver that is opened on an old journal goes on as if it had never been away.
+
+    Each answer is durable when it is given. A runner that has much to hand over at once does so
+    inside ``together``: the disk is waited for once, and no answer may leave the block before.
     """
 
     def __init__(
@@ -34,7 +39,7 @@ class Driver:
         searcher: Searcher,
         journal: Journal,
         *,
-        watchers: Sequence[Callable[[Event], None]] = (),
+        watchers: Sequence[Watcher] = (),
     ) -> None:
         """Opens the search: replays the journal, then recovers what was cut off.
 
@@ -49,45 +54,47 @@ class Driver:
             GiveUp: the journal's decisions are not those that these rules take.
         """
         self.plan = plan
-        self.history = History()
         self.active: set[str] = set()
         self.interrupted = False
-        self._scheduler, self._searcher, self._journal = scheduler, searcher, journal
-        self._watchers = list(watchers)
+        self._ledger = Ledger(journal, watchers)
+        self.history = self._ledger.history
+        self._scheduler, self._searcher = scheduler, searcher
         self._queue: deque[str] = deque()
         replay = Replay(self.history, scheduler, self._observe, plan.metric, where=journal.path)
         for event in journal.earlier:
             self.history.apply(event)
             replay.take(event)
-        self.write("opened", version=__version__)
-        self._recover()
+        with self.together():
+            self.write("opened", version=__version__)
+            self._recover()
 
     def write(self, kind: str, **fields: object) -> Event:
         """Journals an event, takes it into the history, and tells the watchers."""
-        event = self._journal.append(kind, **fields)
-        self.history.apply(event)
-        for watch in self._watchers:
-            watch(event)
-        return event
+        return self._ledger.write(kind, **fields)
 
-    def watch(self, watcher: Callable[[Event], None]) -> None:
+    def together(self) -> AbstractContextManager[None]:
+        """The block's events share one wait for the disk; the watchers hear them after it."""
+        return self._ledger.together()
+
+    def watch(self, watcher: Watcher) -> None:
         """Has one more watcher called with each new event."""
-        self._watchers.append(watcher)
+        self._ledger.watch(watcher)
 
     def elapsed(self) -> float:
         """Seconds of search time so far, over all openings."""
-        return self._journal.elapsed()
+        return self._ledger.elapsed()
 
     def assign(self) -> Assignment | None:
         """The next training for a free slot; None where there is nothing to do now."""
         if self.interrupted:
             return None
-        record = self._next()
-        if record is None:
-            return None
-        start = record.resource
-        self.write("started", trial=record.config.trial, attempt=record.attempt, **{"from": start})
-        self.active.add(record.config.trial)
+        with self.together():
+            record = self._next()
+            if record is None:
+                return None
+            trial, start = record.config.trial, record.resource
+            self.write("started", trial=trial, attempt=record.attempt, **{"from": start})
+        self.active.add(trial)
         return Assignment(record.config, start, record.attempt, record.shrink)
 
     def report(self, report: Report) -> Decision:
@@ -95,8 +102,9 @@ class Driver:
         if report.trial not in self.active:
             return Stop("a late report of a trial that does not run here")
         record = self.history.trials[report.trial]
-        self.write("reported", **report.to_json())
-        return self._decide(record, report)
+        with self.together():
+            self.write("reported", **report.to_json())
+            return self._decide(record, report)
 
     def fail(self, trial: str, failure: Failure) -> Verdict:
         """What is done about a trial that could not go on."""
@@ -115,9 +123,11 @@ class Driver:
             shrink=shrink,
         )
         self.active.discard(trial)
-        self._after_failure(record)
         if verdict.retry:
             self._queue.append(trial)
+        else:
+            self._scheduler.drop(trial)
+            self._observe(record)
         return verdict
 
     def leave(self, trial: str) -> None:
@@ -140,10 +150,11 @@ class Driver:
         """Ends the search phase: paused trials are stopped, each with its reason."""
         if self.interrupted or self.history.closed is not None:
             return
-        for record in self.history.in_state("paused"):
-            verdict = Stop(self._scheduler.verdict(record.config.trial))
-            self._write_decision(record, record.resource, verdict, by="end")
-        self.write("closed", reason=self._why_over())
+        with self.together():
+            for record in self.history.in_state("paused"):
+                verdict = Stop(self._scheduler.verdict(record.config.trial))
+                self._write_decision(record, record.resource, verdict, by="end")
+            self.write("closed", reason=self._why_over())
 
     def train_fully(
         self, trials: Sequence[str], *, seeds: int = 1, anew: bool = False
@@ -199,11 +210,10 @@ class Driver:
         return self.history.trials[promotion.trial]
 
     def _suggested(self) -> TrialRecord | None:
-        begun = [r for r in self.history.trials.values() if r.source != "finalist"]
-        number = len(begun) + 1
+        number = len(self.history.suggested) + 1
         if number > self.plan.trials + self.history.extended or self._spent():
             return None
-        if common_failure(begun[self.history.tried_before :]):
+        if common_failure(self.history.suggested, self.history.tried_before):
             return None
         suggestion = self._searcher.suggest(number)
         if suggestion is None:
@@ -235,10 +245,9 @@ class Driver:
             verdict = self.fail(record.config.trial, found)
             return Stop(verdict.reason)
         if record.finalist:
-            last = report.resource >= self.plan.resource.max
-            decision: Decision = Stop("fully trained for the ensemble", completed=True)
-            if not last:
-                decision = Continue("trained to the last rung for the ensemble")
+            decision: Decision = Continue("trained to the last rung for the ensemble")
+            if report.resource >= self.plan.resource.max:
+                decision = Stop("fully trained for the ensemble", completed=True)
         else:
             decision = self._scheduler.decide(record.config.trial, report.resource, found)
         self._write_decision(record, report.resource, decision, by="rule")
@@ -261,17 +270,8 @@ class Driver:
         self._observe(record)
 
     def _observe(self, record: TrialRecord) -> None:
-        if record.source == "finalist":
-            return
-        metric = self.plan.metric
-        scores = {r.resource: metric.score(r.metrics[metric.name]) for r in record.usable(metric)}
-        config = record.config
-        self._searcher.observe(Observation(config.trial, config.values, scores, record.state))
-
-    def _after_failure(self, record: TrialRecord) -> None:
-        if record.state != "running":
-            self._scheduler.drop(record.config.trial)
-            self._observe(record)
+        if record.source != "finalist":
+            self._searcher.observe(Observation.of(record, self.plan.metric))
 
     def _spent(self) -> bool:
         return self.plan.seconds is not None and self.elapsed() - self.history.extended_at >= (
@@ -279,12 +279,11 @@ class Driver:
         )
 
     def _why_over(self) -> str:
-        records = list(self.history.trials.values())
-        if alike := common_failure(records[self.history.tried_before :]):
+        if alike := common_failure(self.history.suggested, self.history.tried_before):
             return f"every trial failed alike ({alike.kind}): {alike.message}"
         if self._spent():
             return f"the time budget of {self.plan.seconds:.0f} s is spent"
-        return f"{len(records)} trials were tried"
+        return f"{len(self.history.trials)} trials were tried"
 
     def _recover(self) -> None:
         """Decides what was reported but not decided, and queues what ran when all ended."""

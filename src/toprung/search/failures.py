@@ -31,10 +31,17 @@ def judge(failure: Failure, earlier: Sequence[Failure]) -> Verdict:
     return Verdict(False, f"{failure.kind}: {failure.message}{tried}")
 
 
-def common_failure(records: Sequence[TrialRecord]) -> Failure | None:
-    """The failure that every trial so far has ended with, if there are enough of them."""
-    ends = [r.failures[-1] for r in records if r.failures and r.state != "running"]
-    usable = any(record.resource for record in records)
-    if usable or len(ends) < SAME_FAILURES or len({failure.kind for failure in ends}) > 1:
+def common_failure(records: Sequence[TrialRecord], begin: int = 0) -> Failure | None:
+    """The failure that every trial so far has ended with, if there are enough of them.
+
+    Args:
+        records: of the trials, in the order of their suggestion.
+        begin: how many of the first do not count.
+    """
+    # Asked before each suggestion: as a rule the first record that counts is the answer.
+    if any(records[i].resource for i in range(begin, len(records))):
+        return None
+    ends = [r.failures[-1] for r in records[begin:] if r.failures and r.state != "running"]
+    if len(ends) < SAME_FAILURES or len({failure.kind for failure in ends}) > 1:
         return None
     return ends[-1]

@@ -84,12 +84,31 @@ class Resource:
         min: resource of the lowest rung.
         max: resource of the last rung; learning-rate schedules end here.
         points: where a trial reports, ascending; every rung is among them, and ``max`` is last.
+        rungs: where trials are compared, ascending; none where every point counts as one.
     """
 
     unit: str
     min: int
     max: int
     points: tuple[int, ...] = field(default=())
+    rungs: tuple[int, ...] = field(default=())
+
+    def is_rung(self, point: int) -> bool:
+        """Whether trials may be compared, and pause, at a point.
+
+        >>> Resource("epochs", 1, 4, (1, 2, 3, 4), (1, 4)).is_rung(2)
+        False
+        """
+        return not self.rungs or point in self.rungs or point == self.max
+
+    def since_rung(self, point: int) -> int:
+        """How much was trained since the rung below a point.
+
+        >>> Resource("epochs", 1, 9, (1, 3, 6, 9), (1, 3, 9)).since_rung(9)
+        6
+        """
+        below = [rung for rung in self.rungs or self.points if rung < point]
+        return point - max(below, default=0)
 
     def next_point(self, reached: int) -> int:
         """The next resource at which a trial that has ``reached`` reports."""

@@ -73,6 +73,7 @@ class History:
 
     Attributes:
         trials: by id, in the order of their suggestion.
+        suggested: those of the search itself, without the further seeds of finalists.
         closed: why the search phase ended; None while it goes on.
         extended: trials added to the budget after the start.
         extended_at: seconds of search time at the last extension; time budgets start there.
@@ -84,6 +85,7 @@ class History:
     """
 
     trials: dict[str, TrialRecord] = field(default_factory=dict)
+    suggested: list[TrialRecord] = field(default_factory=list)
     baselines: dict[str, BaselineRecord] = field(default_factory=dict)
     closed: str | None = None
     extended: int = 0
@@ -108,9 +110,9 @@ class History:
         change = _CHANGES.get(event["kind"])
         if change is not None:
             change(self, event)
-        if event.get("trial") in self.trials:
-            self.trials[event["trial"]].at = event["at"]
-            self.trials[event["trial"]].seq = event["seq"]
+        record = self.trials.get(event.get("trial", ""))
+        if record is not None:
+            record.at, record.seq = event["at"], event["seq"]
 
     def in_state(self, *states: State) -> list[TrialRecord]:
         """The trials in one of the states, in the order of their suggestion."""
@@ -119,9 +121,11 @@ class History:
 
 def _suggested(history: History, event: Event) -> None:
     config = TrialConfig(event["trial"], dict(event["values"]), event["seed"])
-    history.trials[config.trial] = TrialRecord(
-        config, event["source"], event["bracket"], finalist=event["source"] == "finalist"
-    )
+    again = event["source"] == "finalist"
+    record = TrialRecord(config, event["source"], event["bracket"], finalist=again)
+    history.trials[config.trial] = record
+    if not again:
+        history.suggested.append(record)
 
 
 def _started(history: History, event: Event) -> None:
@@ -180,7 +184,7 @@ def _extended(history: History, event: Event) -> None:
     history.finalists = ()
     history.extended += event["trials"]
     history.extended_at = event["at"]
-    history.tried_before = sum(r.source != "finalist" for r in history.trials.values())
+    history.tried_before = len(history.suggested)
     history.closed = None
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -19,6 +21,8 @@ Event = Mapping[str, Any]
 
 JOURNAL_NAME = "journal.jsonl"
 LOCK_NAME = "journal.lock"
+
+_to_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
 
 def read_events(path: Path) -> list[Event]:
@@ -55,12 +59,15 @@ def _whole_lines(path: Path) -> tuple[list[str], int]:
 class Journal:
     """An append-only file of events; each is on disk before ``append`` returns.
 
+    Inside ``together`` all are on disk when the block ends, with one wait for the disk.
+
     One driver at a time writes: the lock file is held with ``flock`` and names the holder. Each
     opening has a higher epoch, which stands in every event it writes.
 
     Attributes:
         earlier: the events that stood in the file when it was opened.
         epoch: of this opening, from 1.
+        broken: whether events that were taken as written are lost; nothing more is written then.
     """
 
     def __init__(self, folder: Path, clock: Clock, *, durable: bool = True) -> None:
@@ -86,6 +93,10 @@ class Journal:
         self._file.truncate(end)
         last: Event = self.earlier[-1] if self.earlier else {"seq": 0, "epoch": 0, "at": 0.0}
         self._seq: int = last["seq"]
+        self._size = end
+        self._durable_to = (self._seq, self._size)
+        self._blocks = 0
+        self.broken = False
         self.epoch: int = last["epoch"] + 1
         self._base: float = last["at"]
         self._opened = clock.seconds()
@@ -98,11 +109,13 @@ class Journal:
         return float(self._base + self._clock.seconds() - self._opened)
 
     def append(self, kind: str, **fields: Any) -> Event:
-        """Writes one event and returns it; it is durable when this returns.
+        """Writes one event and returns it; it is durable when this, or its block, is through.
 
         Raises:
             OSError: the disk refuses; the journal then ends with its last whole event.
         """
+        if self.broken:
+            raise OSError(errno.EIO, "the disk has refused earlier events", str(self.path))
         event = {
             "seq": self._seq + 1,
             "epoch": self.epoch,
@@ -111,19 +124,51 @@ class Journal:
             "kind": kind,
             **fields,
         }
-        line = json.dumps(event, ensure_ascii=False, allow_nan=False) + "\n"
-        start = os.fstat(self._file.fileno()).st_size
-        rest = memoryview(line.encode())
+        line = _to_json(event).encode() + b"\n"
+        rest = memoryview(line)
         try:
             while rest:
                 rest = rest[self._file.write(rest) :]
-            if self._durable:
-                os.fsync(self._file.fileno())
         except OSError:
-            os.ftruncate(self._file.fileno(), start)
+            self._file.truncate(self._size)
             raise
         self._seq += 1
+        self._size += len(line)
+        if not self._blocks:
+            self._sync()
         return event
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """The block's events share one wait for the disk, at its end.
+
+        Nothing that was journaled in the block may be acted upon before it has ended.
+
+        Raises:
+            OSError: the disk refuses the wait; the journal ends where the block began, and as
+                its events were counted on, it is ``broken``: open it anew.
+        """
+        self._blocks += 1
+        try:
+            yield
+        finally:
+            self._blocks -= 1
+            if not self._blocks:
+                try:
+                    self._sync()
+                except OSError:
+                    self.broken = True
+                    raise
+
+    def _sync(self) -> None:
+        if self._durable and self._size > self._durable_to[1]:
+            try:
+                os.fsync(self._file.fileno())
+            except OSError:
+                self._seq, self._size = self._durable_to
+                self._file.truncate(self._size)
+                raise
+        self._durable_to = (self._seq, self._size)
 
     def close(self) -> None:
         """Closes the file and gives the lock back."""

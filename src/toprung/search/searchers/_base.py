@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from toprung.trial.decision import State
+from toprung.trial.history import TrialRecord
+from toprung.trial.report import Metric
 from toprung.trial.space import Scalar, Space, Values
 
 
@@ -25,6 +27,13 @@ class Observation:
     values: Values
     scores: Mapping[int, float]
     state: State
+
+    @classmethod
+    def of(cls, record: TrialRecord, metric: Metric) -> Observation:
+        """What the record tells of its trial."""
+        name, config = metric.name, record.config
+        scores = {r.resource: metric.score(r.metrics[name]) for r in record.usable(metric)}
+        return cls(config.trial, config.values, scores, record.state)
 
 
 class Searcher(ABC):

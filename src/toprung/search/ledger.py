@@ -1,0 +1,73 @@
+"""Journal and history in one hand: durable first, then known, then told to the watchers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from toprung.trial.history import History
+from toprung.trial.journal import Event, Journal
+
+Watcher = Callable[[Event], None]
+
+
+class Ledger:
+    """Writes events, folds them into the history, and tells the watchers.
+
+    Inside ``together`` many events share one wait for the disk. The history knows each at once,
+    so that the next decision can be taken; the outside hears of them when all are durable.
+
+    Attributes:
+        history: of all events, those of earlier openings among them.
+    """
+
+    def __init__(self, journal: Journal, watchers: Sequence[Watcher] = ()) -> None:
+        self.history = History()
+        self._journal = journal
+        self._watchers = list(watchers)
+        self._untold: list[Event] = []
+        self._blocks = 0
+
+    def write(self, kind: str, **fields: object) -> Event:
+        """Journals an event and takes it into the history."""
+        event = self._journal.append(kind, **fields)
+        self.history.apply(event)
+        self._untold.append(event)
+        if not self._blocks:
+            self._tell()
+        return event
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """The block's events share one wait for the disk; the watchers hear them after it.
+
+        Raises:
+            OSError: the disk refuses; see ``Journal.together``.
+        """
+        self._blocks += 1
+        try:
+            with self._journal.together():
+                yield
+        except BaseException:
+            # What was written before the error stays and is told, unless the disk refused it.
+            if self._journal.broken:
+                self._untold.clear()
+            raise
+        finally:
+            self._blocks -= 1
+            if not self._blocks:
+                self._tell()
+
+    def watch(self, watcher: Watcher) -> None:
+        """Has one more watcher called with each new event."""
+        self._watchers.append(watcher)
+
+    def elapsed(self) -> float:
+        """Seconds of search time so far, over all openings."""
+        return self._journal.elapsed()
+
+    def _tell(self) -> None:
+        told, self._untold = self._untold, []
+        for event in told:
+            for watch in self._watchers:
+                watch(event)
