@@ -47,14 +47,32 @@ def test_a_trial_reports_at_every_point_with_scores_and_checkpoint(
     for report in reports:
         told = {"accuracy", "macro_f1", "log_loss", "train_loss", "learning_rate"}
         assert told | TIMES <= set(report.metrics)
-        for name in ("stopping", "selection"):
-            scores = np.load(
-                plan.folder / "t0001" / "predictions" / f"{report.resource}.{name}.npy"
-            )
-            assert (scores.shape, scores.dtype) == ((20, 3), np.float32)
+        kept = {path.name for path in (plan.folder / "t0001" / "predictions").iterdir()}
+        assert f"{report.resource}.stopping.npy" in kept
+        assert (f"{report.resource}.selection.npy" in kept) == (report.resource == 180)
+    for name in ("stopping", "selection"):
+        scores = np.load(plan.folder / "t0001" / "predictions" / f"180.{name}.npy")
+        assert (scores.shape, scores.dtype) == ((20, 3), np.float32)
     assert [r.seconds for r in reports] == sorted(r.seconds for r in reports)
     assert reports[-1].checkpoint == "checkpoints/180"
     assert not list(plan.folder.rglob("*.tmp"))
+
+
+def test_between_rungs_a_trial_reports_without_a_checkpoint_and_still_goes_on_bit_for_bit(
+    trainer: Make, assign: Assign, tmp_path: Path
+) -> None:
+    plan = trainer(resource=Resource("examples", 60, 180, (60, 120, 180), (60, 180)))
+    through = list(plan(assign(dropout=0.3)))
+    assert [report.checkpoint for report in through] == ["checkpoints/60", None, "checkpoints/180"]
+    cut_off = trainer(
+        resource=Resource("examples", 60, 180, (60, 120, 180), (60, 180)), folder=tmp_path / "cut"
+    )
+    reports = cut_off(assign(dropout=0.3))
+    assert [next(reports).resource, next(reports).resource] == [60, 120]
+    reports.close()
+    resumed = list(cut_off(assign(dropout=0.3, start=120)))
+    assert [report.resource for report in resumed] == [180]
+    assert same(trained(cut_off, 180), trained(plan, 180))
 
 
 def test_a_trial_learns(trainer: Make, assign: Assign) -> None:

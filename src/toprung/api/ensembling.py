@@ -20,7 +20,7 @@ from toprung.core.files import new_folder, sha256_file, write_json
 from toprung.data.metrics import measure
 from toprung.judge.calibrate import Calibration, calibrate
 from toprung.judge.ensembles._base import blend
-from toprung.judge.finalists import choose_finalists
+from toprung.judge.finalists import choose_finalists, member_report
 from toprung.judge.leaderboard import write_leaderboard
 from toprung.learn.checkpoint import WEIGHTS
 from toprung.learn.member import save_member
@@ -87,7 +87,7 @@ def train_finalists(run: Run) -> list[str]:
 def _choose(run: Run) -> list[str]:
     stopping: dict[str, Floats] = {}
     for trial, record in run.driver.history.trials.items():
-        if not run.simulated and record.best(run.spec.metric) is not None:
+        if not run.simulated and member_report(record, run.spec.metric):
             # A file that a power cut emptied only costs its trial the look at its diversity.
             with suppress(OSError, ValueError, EOFError):
                 stopping[trial] = predictions(run, record, "stopping")
@@ -96,8 +96,8 @@ def _choose(run: Run) -> list[str]:
 
 
 def predictions(run: Run, record: TrialRecord, split: str) -> Floats:
-    """A trial's logits (N, C) on a split, saved at its best report."""
-    best = record.best(run.spec.metric)
+    """A trial's logits (N, C) on a split, of the weights that it gives to an ensemble."""
+    best = member_report(record, run.spec.metric)
     assert best is not None
     file = run.folder.trials / record.config.trial / "predictions" / f"{best.resource}.{split}.npy"
     return np.asarray(np.load(file, allow_pickle=False))
@@ -149,7 +149,7 @@ def _save(run: Run, weights: Mapping[str, float], calibration: Calibration) -> d
 def save_trial(run: Run, trial: str, aside: Path) -> dict[str, Any]:
     """Saves a trial's best checkpoint under ``members/`` of a folder; returns what it is."""
     record = run.driver.history.trials[trial]
-    best = record.best(run.spec.metric)
+    best = member_report(record, run.spec.metric)
     assert best is not None
     assert best.checkpoint is not None
     folder = aside / "members" / trial

@@ -16,6 +16,7 @@ from toprung.api.searching import leaderboard, learn_baseline
 from toprung.core.files import new_folder, read_json, write_json
 from toprung.judge.calibrate import apply_temperature
 from toprung.judge.ensembles._base import blend
+from toprung.judge.finalists import member_report
 from toprung.judge.leaderboard import best_trial
 from toprung.judge.verdicts import BEST_TRIAL, ENSEMBLE, Contender, Verdicts, judge_test
 from toprung.learn.member import load_member, save_member
@@ -107,7 +108,7 @@ def _judge(run: Run, contenders: Sequence[Contender], labels: Floats) -> Verdict
 
 
 def _predict_trial(run: Run, trial: str, texts: Sequence[str]) -> Floats:
-    best = run.driver.history.trials[trial].best(run.spec.metric)
+    best = member_report(run.driver.history.trials[trial], run.spec.metric)
     assert best is not None
     assert best.checkpoint is not None
     folder = run.folder.root / ".best_trial"

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toprung.judge.leaderboard import Row
+from toprung.trial.history import TrialRecord
+from toprung.trial.report import Metric, Report
 from toprung.trial.space import Values
 
 _POOL_FACTOR = 3
@@ -66,6 +68,18 @@ def choose_finalists(
 
 
 _OUT = ("baseline", "diverged", "failed")
+
+
+def member_report(record: TrialRecord, metric: Metric) -> Report | None:
+    """The report whose weights a trial gives to an ensemble: its best of those that can.
+
+    That are the ones with a checkpoint and, so that like is compared with like, with scores of as
+    many held-out rows as any of them.
+    """
+    named = [report for report in record.usable(metric) if report.checkpoint is not None]
+    most = max((report.metrics.get("evaluated_rows", 0) for report in named), default=0)
+    whole = [report for report in named if report.metrics.get("evaluated_rows", 0) == most]
+    return max(whole, key=lambda report: metric.score(report.metrics[metric.name]), default=None)
 
 
 def shared_choices(one: Values, other: Values) -> float:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,7 @@ WEIGHTS, TRAINING, STATE, MANIFEST = (
     "manifest.json",
 )
 Tensors = dict[str, torch.Tensor]
+State = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -40,14 +43,27 @@ class Snapshot:
     state: Mapping[str, Any] = field(default_factory=dict)
 
 
+@contextmanager
+def checkpoint_beside(folder: Path, weights: Tensors, training: Tensors) -> Iterator[State]:
+    """Writes a checkpoint's tensors while the block works; the block says the state.
+
+    The tensors must not change before the block ends. The checkpoint appears under its name
+    whole, with its manifest, or not at all.
+    """
+    state: State = {}
+    with new_folder(folder) as aside, ThreadPoolExecutor(max_workers=1) as beside:
+        writing = beside.submit(_write_tensors, aside, weights, training)
+        yield state
+        hashes = writing.result()
+        write_json(aside / STATE, state)
+        hashes[STATE] = sha256_file(aside / STATE)
+        write_json(aside / MANIFEST, {"sha256": hashes})
+
+
 def save_checkpoint(folder: Path, snapshot: Snapshot) -> None:
     """Writes a checkpoint; it appears under its name whole, with its manifest, or not at all."""
-    with new_folder(folder) as aside:
-        save_file(_plain(snapshot.weights), aside / WEIGHTS)
-        save_file(_plain(snapshot.training), aside / TRAINING)
-        write_json(aside / STATE, snapshot.state)
-        hashes = {name: sha256_file(aside / name) for name in (WEIGHTS, TRAINING, STATE)}
-        write_json(aside / MANIFEST, {"sha256": hashes})
+    with checkpoint_beside(folder, snapshot.weights, snapshot.training) as state:
+        state.update(snapshot.state)
 
 
 def load_checkpoint(folder: Path) -> Snapshot | None:
@@ -106,6 +122,12 @@ def tidy_checkpoints(folder: Path, scores: Mapping[int, float]) -> None:
             (folder / str(resource) / TRAINING).unlink(missing_ok=True)
         else:
             shutil.rmtree(folder / str(resource), ignore_errors=True)
+
+
+def _write_tensors(folder: Path, weights: Tensors, training: Tensors) -> dict[str, str]:
+    for name, tensors in ((WEIGHTS, weights), (TRAINING, training)):
+        save_file(_plain(tensors), folder / name)
+    return {name: sha256_file(folder / name) for name in (WEIGHTS, TRAINING)}
 
 
 def _plain(tensors: Tensors) -> Tensors:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from toprung.learn.batches import Rows
+from toprung.learn.batches import Rows, nested_order
 from toprung.learn.inputs import Inputs
 from toprung.learn.model import Classifier
+from toprung.trial.config import Resource
 
+SCORED = ("stopping", "selection")
+_FEWEST_SCORED = 512
+_TRAINED_A_SCORED = 4
 _TOKENS_OF_A_BATCH = {"cpu": 4096, "cuda": 65536}
 
 
@@ -49,6 +54,31 @@ def predict(
     result = np.empty_like(scores)
     result[order] = scores
     return result
+
+
+def rows_to_score(
+    labels: Mapping[str, Rows], resource: Resource, point: int, *, unit: int
+) -> dict[str, Rows]:
+    """Which held-out rows a report at a point is about: all of them, or a fixed few.
+
+    All at the largest resource, and at a rung where they are at most a quarter of what was
+    trained since the rung below. Otherwise no selection rows, and so many stopping rows, from
+    512, as are a quarter of it: the first of one order, so that trials compare at each rung.
+
+    Args:
+        labels: (N,) of each split that is scored.
+        resource: of the search.
+        point: of the report.
+        unit: examples in a unit of the resource.
+    """
+    sizes = {name: len(found) for name, found in labels.items()}
+    worth = resource.since_rung(point) * unit // _TRAINED_A_SCORED
+    cheap = resource.is_rung(point) and sum(sizes.values()) <= worth
+    if point == resource.max or cheap:
+        return {name: np.arange(size) for name, size in sizes.items() if size}
+    some = max(_FEWEST_SCORED, worth)
+    first = nested_order(labels.get("stopping", np.zeros(0, dtype=np.int64)))[:some]
+    return {"stopping": np.sort(first)} if len(first) else {}
 
 
 def write_scores(path: Path, array: NDArray[np.float32]) -> None:

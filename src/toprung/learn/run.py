@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -17,11 +19,12 @@ from toprung.learn.batches import Batches, row_weights
 from toprung.learn.checkpoint import (
     PARTIAL,
     Snapshot,
+    State,
+    checkpoint_beside,
     newest_checkpoint,
-    save_checkpoint,
     tidy_checkpoints,
 )
-from toprung.learn.evaluate import predict, write_scores
+from toprung.learn.evaluate import SCORED, predict, rows_to_score, write_scores
 from toprung.learn.inputs import Inputs
 from toprung.learn.loop import Feed, Loop, Progress
 from toprung.learn.losses._base import Loss
@@ -38,7 +41,7 @@ from toprung.trial.config import Assignment
 from toprung.trial.report import Report
 
 _FORMAT = 1
-_SCORED = ("stopping", "selection")
+_SECONDS_WITHOUT_CHECKPOINT = 60.0
 _TOKENS_AT_ONCE = {"cpu": 4096, "cuda": 65536}
 
 
@@ -89,6 +92,7 @@ class Run:
         self.reports: list[Report] = []
         self._seconds = 0.0
         self._trained_rows, self._trained_seconds = 0, 0.0
+        self._unsaved_seconds = 0.0
         snapshot = newest_checkpoint(self.folder / "checkpoints", self.fingerprint())
         if snapshot is not None:
             self._restore(snapshot)
@@ -125,54 +129,77 @@ class Run:
             return self.loop.train_to(examples, lambda: pause is not None and pause.exists())
         finally:
             self._trained_seconds += clock.seconds() - began
+            self._unsaved_seconds += clock.seconds() - began
             self._seconds += clock.seconds() - began
             self._trained_rows += self.loop.progress.position.examples - before
 
     def report(self, point: int) -> Report:
-        """Scores the held-out rows, writes scores and checkpoint, and says how it went.
+        """Scores held-out rows, writes scores and checkpoint, and says how it went.
+
+        Only what is reported at a rung names its checkpoint; ``rows_to_score`` says what about.
 
         Raises:
             TrialDiverged: a score is not finite.
         """
+        rung = self.plan.resource.is_rung(point)
+        if not rung and self._unsaved_seconds < _SECONDS_WITHOUT_CHECKPOINT:
+            self.reports.append(self._measure(point, None))
+            return self.reports[-1]
+        with self._checkpoint(str(point)) as state:
+            self.reports.append(self._measure(point, f"checkpoints/{point}" if rung else None))
+            state.update(self._state())
+        metric = self.plan.metric
+        named = [report for report in self.reports if report.checkpoint is not None]
+        most = max((r.metrics["evaluated_rows"] for r in named), default=0)
+        scores = {
+            report.resource: metric.score(report.metrics[metric.name])
+            for report in named
+            if metric.name in report.metrics and report.metrics["evaluated_rows"] == most
+        }
+        tidy_checkpoints(self.folder / "checkpoints", scores)
+        return self.reports[-1]
+
+    def save_partial(self) -> None:
+        """Writes a checkpoint between two points. Within a turn."""
+        with self._checkpoint(PARTIAL) as state:
+            state.update(self._state())
+
+    def _measure(self, point: int, checkpoint: str | None) -> Report:
         began = self.plan.clock.seconds()
         metrics: dict[str, float] = {}
-        for name in _SCORED:
-            split = self.plan.dataset.splits.get(name)
-            if split is None or not len(split):
-                continue
-            logits = predict(self.model, self._inputs((name,)), shrink=self._shrink)
+        scored = 0
+        splits = self.plan.dataset.splits
+        labels = {name: splits[name].labels for name in SCORED if name in splits}
+        for name, rows in rows_to_score(
+            labels, self.plan.resource, point, unit=self._examples_a_unit
+        ).items():
+            split = splits[name]
+            logits = predict(self.model, self._inputs((name,)), rows, shrink=self._shrink)
             if not np.isfinite(logits).all():
                 raise TrialDiverged(f"scores of {name} rows are not finite at {point}")
-            write_scores(self.folder / "predictions" / f"{point}.{name}.npy", logits)
+            scored += len(rows)
+            if len(rows) == len(split):
+                write_scores(self.folder / "predictions" / f"{point}.{name}.npy", logits)
             if name == "stopping":
-                metrics = self.task.measure(logits, split.labels)
+                metrics = self.task.measure(logits, split.labels[rows])
+        metrics["evaluated_rows"] = scored
         metrics["train_loss"] = self.loop.take_mean_loss()
         metrics["learning_rate"] = self.loop.optimizer.rate
         metrics["rows_per_second"] = self._trained_rows / max(1e-9, self._trained_seconds)
         self._trained_rows, self._trained_seconds = 0, 0.0
         self._seconds += self.plan.clock.seconds() - began
         # Rounded as in the journal, so that a report that is given again is the same report.
-        seconds = round(self._seconds, 3)
-        report = Report(self.config.trial, point, metrics, seconds, f"checkpoints/{point}")
-        self.reports.append(report)
-        self.save()
-        return report
+        return Report(self.config.trial, point, metrics, round(self._seconds, 3), checkpoint)
 
-    def save(self, partial: bool = False) -> None:
-        """Writes a checkpoint of the point, or a partial one between two points. Within a turn."""
-        folder = self.folder / "checkpoints"
+    @contextmanager
+    def _checkpoint(self, name: str) -> Iterator[State]:
         moments = {f"optimizer.{k}": v for k, v in self.loop.optimizer.state().items()}
         random = {f"random.{k}": v for k, v in self.streams.state().items()}
-        snapshot = Snapshot(dict(self.model.trainable()), {**moments, **random}, self._state())
-        save_checkpoint(folder / (PARTIAL if partial else str(self.reached)), snapshot)
-        if not partial:
-            metric = self.plan.metric
-            scores = {
-                report.resource: metric.score(report.metrics[metric.name])
-                for report in self.reports
-                if metric.name in report.metrics
-            }
-            tidy_checkpoints(folder, scores)
+        folder = self.folder / "checkpoints" / name
+        weights = {name: p.detach() for name, p in self.model.trainable().items()}
+        with checkpoint_beside(folder, weights, {**moments, **random}) as state:
+            yield state
+        self._unsaved_seconds = 0.0
 
     def _make_loop(self) -> Loop:
         settings, plan = self.settings, self.plan

@@ -18,10 +18,10 @@ from toprung.trial.report import Report
 class Trainer(Plan):
     """Trains assignments; a value that can be sent to another process.
 
-    A call trains to each of the resource's points above the assignment's start. At each it
-    scores the ``stopping`` and ``selection`` rows, writes the scores and a checkpoint, and then
-    yields the report, so that no report is without its checkpoint. A report whose checkpoint
-    exists already is given again, not trained again. Closing the generator stops the trial.
+    A call trains to each of the resource's points above the assignment's start, scores held-out
+    rows there and yields the report. At a rung it writes a checkpoint first, between rungs only
+    where more than a minute of training would be lost without one. A report that stands in a
+    checkpoint is given again, not trained again. Closing the generator stops the trial.
 
     The fields are those of ``Plan``.
     """
@@ -51,7 +51,7 @@ class Trainer(Plan):
         torch.set_num_threads(self.cpus)
         with run.streams.turn():
             if not run.train_to(point):
-                run.save(partial=True)
+                run.save_partial()
                 seen = run.loop.progress.position.examples
                 raise Interrupted(f"{run.config.trial} was paused after {seen} examples")
             return run.report(point)

@@ -68,5 +68,6 @@ def read_resource(node: Node | None, eta: int | None, problems: Problems) -> Res
         text = f"{high} is below resource.min × reduction_factor = {low * eta}"
         problems.add(at, f"{text}, so no rung would ever fire. Raise max or lower min.")
     else:
-        return Resource(unit, low, high, report_points(low, high, eta))
+        ladder = rungs(low, high, eta) if eta else (high,)
+        return Resource(unit, low, high, report_points(low, high, eta), ladder)
     return None
