@@ -6,7 +6,7 @@ import os
 import platform
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from toprung.judge import ensembles
 from toprung.judge.ensembles._base import Ensemble
 from toprung.judge.tensorboard import Scalars
 from toprung.learn.backbone.load import check_backbone
+from toprung.learn.device import Precision, measure_precision
 from toprung.learn.trainer import Trainer
 from toprung.search import runners, schedulers, searchers
 from toprung.search.driver import Driver
@@ -104,10 +105,10 @@ def open_run(spec: SearchSpec, folder: Folder, settings: Settings) -> Iterator[R
         sweep(folder.root)
         scalars = Scalars(folder.trials, spec.space, spec.metric, earlier=journal.earlier)
         driver = _driver(spec, journal, (scalars, *settings.watchers))
-        train = _trainer(spec, folder, data) if data else _simulated(spec)
         try:
             if data:
                 _same_data(spec, data, driver)
+            train = _trainer(spec, folder, data, driver) if data else _simulated(spec)
             method = ensembles.registry.make(spec.ensemble.name, spec.ensemble.options)
             yield Run(spec, folder, driver, runner, train, method, data)
         finally:
@@ -155,7 +156,24 @@ def _driver(spec: SearchSpec, journal: Journal, watchers: Sequence[Watcher]) -> 
     return Driver(plan, scheduler, searcher, journal, watchers=watchers)
 
 
-def _trainer(spec: SearchSpec, folder: Folder, data: Dataset) -> Trainer:
+def _precision(spec: SearchSpec, driver: Driver) -> Precision:
+    """The spec's, or what was quicker when the search began; the journal knows the figures.
+
+    It is measured on the driver's machine: trials of one search must not differ by their node.
+    """
+    if spec.precision != "auto":
+        return spec.precision
+    if driver.history.precision is None:
+        found = measure_precision(_device(spec), spec.cpus)
+        driver.write("precision", **asdict(found))
+    return "bfloat16" if driver.history.precision == "bfloat16" else "float32"
+
+
+def _device(spec: SearchSpec) -> str:
+    return "auto" if spec.gpus else "cpu"
+
+
+def _trainer(spec: SearchSpec, folder: Folder, data: Dataset, driver: Driver) -> Trainer:
     return Trainer(
         task=spec.task,
         dataset=data.without("test"),
@@ -164,11 +182,12 @@ def _trainer(spec: SearchSpec, folder: Folder, data: Dataset) -> Trainer:
         folder=folder.trials,
         cache=folder.cache,
         cpus=spec.cpus,
-        precision=spec.precision,
-        device="auto" if spec.gpus else "cpu",
+        precision=_precision(spec, driver),
+        device=_device(spec),
         gpus=spec.gpus,
         pause_file=folder.pause,
         cards=spec.cards,
+        prefix_bytes=None if spec.cache_gib is None else int(spec.cache_gib * 2**30),
     )
 
 

@@ -53,6 +53,7 @@ LIMITS = {
     "factor": _INSIDE,
     "gamma": Limit(0),
     "gpus": Limit(0),
+    "cache_gib": Limit(0),
     "hidden": Limit(1, 65_536),
     "layer_decay": Limit(0, 1, above=True),
     "learning_rate": Limit(0, 10, above=True),

@@ -15,7 +15,7 @@ from toprung.spec.fields import Field, field, fields_of
 from toprung.spec.nodes import Node, Problems
 from toprung.trial.space import Scalar
 
-Precision = Literal["float32", "bfloat16"]
+Precision = Literal["auto", "float32", "bfloat16"]
 BUDGET = {
     "trials": field("trials", int, default=24),
     "minutes": field("minutes", float | None),
@@ -23,7 +23,8 @@ BUDGET = {
 TRIAL = {
     "cpus": field("cpus", int, default=1),
     "gpus": field("gpus", float, default=0.0),
-    "precision": field("precision", Precision, default="float32"),
+    "precision": field("precision", Precision, default="auto"),
+    "cache_gib": field("cache_gib", float | None),
 }
 SEED = field("seed", int, default=0)
 _DATA = fields_of(DataSource, leave_out=("corpus", "corpus_options"))

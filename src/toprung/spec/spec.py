@@ -35,7 +35,9 @@ class SearchSpec:
         minutes: most time; None is no limit.
         cpus: of each trial.
         gpus: of each trial; may be a fraction.
-        precision: of the training's arithmetic.
+        precision: of the training's arithmetic; ``auto`` is measured when the search begins.
+        cache_gib: of disk for what frozen layers make of the texts; 0 keeps nothing, None is a
+            quarter of what is free.
         ensemble: how members are weighed, with all options.
         baselines: measured before the first trial.
         first: configurations tried before the searcher's own; flat.
@@ -56,7 +58,8 @@ class SearchSpec:
     minutes: float | None
     cpus: int
     gpus: float
-    precision: Literal["float32", "bfloat16"]
+    precision: Literal["auto", "float32", "bfloat16"]
+    cache_gib: float | None
     ensemble: Component
     baselines: tuple[Component, ...]
     first: tuple[Values, ...]
@@ -92,7 +95,12 @@ class SearchSpec:
             "searcher": component_tree(self.searcher.name, self.searcher.options),
             "resource": {"unit": resource.unit, "min": resource.min, "max": resource.max},
             "budget": {"trials": self.trials, "minutes": self.minutes},
-            "trial": {"cpus": self.cpus, "gpus": self.gpus, "precision": self.precision},
+            "trial": {
+                "cpus": self.cpus,
+                "gpus": self.gpus,
+                "precision": self.precision,
+                "cache_gib": self.cache_gib,
+            },
             "ensemble": component_tree(self.ensemble.name, self.ensemble.options),
             "baselines": [component_tree(b.name, b.options) for b in self.baselines],
             "first": [dict(values) for values in self.first],

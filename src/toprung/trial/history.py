@@ -81,6 +81,7 @@ class History:
         tests_opened: how often the test split was looked at.
         finalists: whose training to the last rung was ordered last, in order; empty before.
         data_sha256: of the rows that the search learns from; None before they were read.
+        precision: that trials compute in, where it was measured; None where the spec says it.
         ensembles: what was ensembled, newest last.
     """
 
@@ -95,6 +96,7 @@ class History:
     interrupted: bool = False
     finalists: Sequence[str] = ()
     data_sha256: str | None = None
+    precision: str | None = None
     ensembles: list[Mapping[str, Any]] = field(default_factory=list)
 
     @classmethod
@@ -175,6 +177,10 @@ def _data(history: History, event: Event) -> None:
     history.data_sha256 = event["sha256"]
 
 
+def _precision(history: History, event: Event) -> None:
+    history.precision = event["precision"]
+
+
 def _baseline(history: History, event: Event) -> None:
     metrics = {name: number_from_json(value) for name, value in event["metrics"].items()}
     history.baselines[event["name"]] = BaselineRecord(event["name"], metrics, event["seconds"])
@@ -219,6 +225,7 @@ _CHANGES: Mapping[str, Callable[[History, Event], None]] = {
     "finalist": _finalist,
     "chosen": _chosen,
     "data": _data,
+    "precision": _precision,
     "baseline": _baseline,
     "extended": _extended,
     "interrupted": _interrupted,
