@@ -1,0 +1,216 @@
+"""Plays searches on the recorded surfaces and writes what each method finds, and when.
+
+    python benchmarks/surfaces/simulate.py --processes 2
+
+reads what record.py has recorded so far and writes ``simulation.json`` and, from it, ``TABLE.md``
+beside this file. Every search goes through the production scheduler, searcher and driver on the
+virtual clock. The same recordings and options give the same files.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from optuna.storages import _in_memory
+from playing import BestOfFirstRung, Curve, Method, play
+from portfolio import best, greedy
+from space import DATASETS, HERE, POINTS
+from surface import Surface, read_both
+from synthetic import make_surface
+from table import render
+
+from toprung.core.files import write_json, write_text
+from toprung.core.seeds import derive_seed
+from toprung.search.schedulers.asha import Asha
+from toprung.search.schedulers.fifo import Fifo
+from toprung.search.searchers._base import Searcher
+from toprung.search.searchers.grid import Grid
+from toprung.search.searchers.random import Random
+from toprung.search.searchers.tpe import Tpe
+
+# Workers: (most trials, length of the search in mean full trainings).
+SETTINGS = {1: (100, 32), 4: (100, 16), 16: (100, 8), 64: (100, 4), 256: (256, 4), 1024: (1024, 4)}
+BEST = 10
+NEAR = 0.01
+RESAMPLES = 2000
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One method on one surface with so many workers."""
+
+    surface: str
+    method: str
+    workers: int
+
+
+def main_methods(other: Surface, trials: int, tpe: Callable[[], Searcher]) -> Iterator[Method]:
+    """The methods of the main table; warm starts come from the other surface."""
+    one_rung = partial(BestOfFirstRung, trials, BEST)
+    stop = partial(Asha, rule="stop")
+    yield Method("grid, all to the end", Fifo, Grid)
+    for name, searcher in (("random", Random), ("TPE", tpe)):
+        yield Method(f"{name}, all to the end", Fifo, searcher)
+        yield Method(f"{name}, first rung then best {BEST}", one_rung, searcher)
+        yield Method(f"{name}, ASHA stop", stop, searcher)
+        yield Method(f"{name}, ASHA promote", Asha, searcher)
+    yield Method("TPE, ASHA promote, best 5 of the other first", Asha, tpe, best(other, 5))
+    for size in (3, 5, 8):
+        chosen = greedy([other], size)
+        yield Method(f"TPE, ASHA promote, portfolio of {size} first", Asha, tpe, chosen)
+    chosen = greedy([other], 5)
+    yield Method("TPE, ASHA stop, portfolio of 5 first", stop, tpe, chosen)
+    yield Method("random, ASHA promote, portfolio of 5 first", Asha, Random, chosen)
+    yield Method("TPE, all to the end, portfolio of 5 first", Fifo, tpe, chosen)
+
+
+def refinements() -> Iterator[Method]:
+    """Options of the default, one changed at a time."""
+    yield Method("default: promote, η 3, startup 10", Asha, Tpe)
+    yield Method("η 9", partial(Asha, reduction_factor=9), Tpe)
+    yield Method("lowest rung 3 times as high", Asha, Tpe, minimum=POINTS[1])
+    yield Method("2 brackets", partial(Asha, brackets=2), Tpe)
+    yield Method(
+        "stop, lowest rung 3 times as high", partial(Asha, rule="stop"), Tpe, (), POINTS[1]
+    )
+    for startup in (5, 20, 40):
+        yield Method(f"startup {startup}", Asha, partial(Tpe, startup=startup))
+
+
+def methods_of(name: str, surfaces: Sequence[Surface], workers: int) -> list[Method]:
+    other = next(surface for surface in surfaces if surface.name != name)
+    trials = SETTINGS[workers][0]
+    # Where all suggestions are asked for before the first report, TPE only draws at random, slowly.
+    found = list(main_methods(other, trials, Random if workers >= trials else Tpe))
+    return found + (list(refinements()) if workers in (4, 16) else [])
+
+
+def hurry() -> None:
+    """Has Optuna's storage in memory copy trials shallowly: the same suggestions in half the time.
+
+    A study is told every earlier trial for each suggestion, and would copy each of them deeply;
+    nothing here changes a trial after it was told.
+    """
+    _in_memory.copy = SimpleNamespace(deepcopy=copy.copy, copy=copy.copy)  # type: ignore[attr-defined]
+
+
+def play_cell(cell: Cell, surfaces: Sequence[Surface], seeds: int) -> dict[str, Any]:
+    """The outcome of one method over all seeds."""
+    surface = next(one for one in surfaces if one.name == cell.surface)
+    method = next(
+        m for m in methods_of(cell.surface, surfaces, cell.workers) if m.name == cell.method
+    )
+    trials, length = SETTINGS[cell.workers]
+    seconds = length * surface.full_cost
+    runs = [
+        play(
+            surface,
+            method,
+            workers=cell.workers,
+            trials=trials,
+            seed=derive_seed(seed, "simulate"),
+            seconds=seconds,
+        )
+        for seed in range(seeds)
+    ]
+    unit = surface.full_cost
+    reached = [_moment(run, surface.best - NEAR, seconds) / unit for run in runs]
+    return {
+        **vars(cell),
+        "length": length,
+        "reached": float(np.mean([moment < length for moment in reached])),
+        "time_to_near": _interval(reached),
+        "regret_quarter": _interval([100 * _regret(run, surface, seconds / 4) for run in runs]),
+        "regret_half": _interval([100 * _regret(run, surface, seconds / 2) for run in runs]),
+        "regret_end": _interval([100 * _regret(run, surface, seconds) for run in runs]),
+    }
+
+
+def _moment(run: Curve, wanted: float, latest: float) -> float:
+    return min(latest, next((at for at, score in run if score >= wanted), latest))
+
+
+def _regret(run: Curve, surface: Surface, at: float) -> float:
+    return surface.best - max(score for moment, score in run if moment <= at)
+
+
+def _interval(found: Sequence[float]) -> dict[str, float]:
+    """The mean over seeds with its 95 % bootstrap interval."""
+    chance, values = np.random.default_rng(0), np.asarray(found)
+    means = values[chance.integers(0, len(values), (RESAMPLES, len(values)))].mean(axis=1)
+    low, high = np.percentile(means, [2.5, 97.5])
+    return {name: round(float(x), 3) for name, x in
+            (("mean", values.mean()), ("low", low), ("high", high))}  # fmt: skip
+
+
+def describe(surface: Surface) -> dict[str, Any]:
+    """What the table says of a surface: how good, how dear, how telling its rungs are."""
+    ranks = np.argsort(np.argsort(np.nan_to_num(surface.scores), axis=0), axis=0)
+    return {
+        "name": surface.name,
+        "configurations": len(surface),
+        "best": surface.best,
+        "near": int((surface.truth >= surface.best - NEAR).sum()),
+        "full_cost": round(surface.full_cost, 2),
+        "cheapest": round(float(np.nanmin(surface.costs[:, -1])), 2),
+        "dearest": round(float(np.nanmax(surface.costs[:, -1])), 2),
+        "rank_correlation": [
+            round(float(np.corrcoef(ranks[:, at], ranks[:, -1])[0, 1]), 3)
+            for at in range(len(POINTS))
+        ],
+        "cost_share": [round(float(x), 3) for x in surface.costs.mean(axis=0) / surface.full_cost],
+        "seed_noise": [round(float(x), 4) for x in surface.noise.std(axis=0)],
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=30)
+    parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--workers", type=int, nargs="*", default=list(SETTINGS), choices=SETTINGS)
+    parser.add_argument(
+        "--quick", action="store_true", help="3 seeds, 1 and 16 workers, no portfolios"
+    )
+    parser.add_argument("--synthetic", action="store_true", help="made-up surfaces")
+    parser.add_argument("--out", type=Path, default=HERE)
+    options = parser.parse_args()
+    if options.quick:
+        options.seeds, options.workers = min(3, options.seeds), [1, 16]
+    surfaces = (
+        [make_surface(name, seed) for seed, name in enumerate(DATASETS)]
+        if options.synthetic
+        else read_both(DATASETS)
+    )
+    cells = [
+        Cell(surface.name, method.name, workers)
+        for workers in options.workers
+        for surface in surfaces
+        for method in methods_of(surface.name, surfaces, workers)
+    ]
+    work = partial(play_cell, surfaces=surfaces, seeds=options.seeds)
+    with ProcessPoolExecutor(options.processes, initializer=hurry) as pool:
+        outcomes = list(pool.map(work, cells))
+    found = {
+        "seeds": options.seeds,
+        "points": list(POINTS),
+        "synthetic": options.synthetic,
+        "surfaces": [describe(surface) for surface in surfaces],
+        "refinements": [method.name for method in refinements()],
+        "outcomes": outcomes,
+    }
+    write_json(options.out / "simulation.json", found)
+    write_text(options.out / "TABLE.md", render(found))
+    print(render(found))
+
+
+if __name__ == "__main__":
+    main()
