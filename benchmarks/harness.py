@@ -139,7 +139,8 @@ def record(entries: Sequence[Entry], quick: bool = False) -> None:
             raise ValueError(f"the entry {one.get('name')} lacks {', '.join(lacking)}")
     path = results_path(quick)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{path}.lock"):
+    (ROOT / "results").mkdir(exist_ok=True)
+    with FileLock(ROOT / "results" / f".{path.name}.lock"):
         kept = {_key(one): one for one in load(path)}
         for one in entries:
             kept[_key(one)] = _rounded({"machine": machine(), **one})

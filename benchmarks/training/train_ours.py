@@ -122,9 +122,16 @@ def train(options: argparse.Namespace) -> dict[str, Any]:
     run = open_run(options, make_dataset(trained, held_out), steps)
     built = build_cache(run)
     with run.streams.turn():
-        losses = _steps(run, rows, 0, options.warm_up, options.losses)
+        losses: list[float] = []
+        if options.losses:
+            losses += losses_of(run, rows, 0, options.warm_up)
+        else:
+            run.train_to(examples_after(rows, options.warm_up))
         start, cpu_start = _seconds()
-        losses += _steps(run, rows, options.warm_up, steps, options.losses)
+        if options.losses:
+            losses += losses_of(run, rows, options.warm_up, steps)
+        else:
+            run.train_to(examples_after(rows, steps))
         end, cpu_end = _seconds()
         seen = examples_after(rows, steps) - examples_after(rows, options.warm_up)
         report: dict[str, Any] = {
@@ -144,11 +151,8 @@ def train(options: argparse.Namespace) -> dict[str, Any]:
     return {**report, "wall": time.perf_counter() - began}
 
 
-def _steps(run: Run, rows: int, first: int, last: int, each: bool) -> list[float]:
-    """Trains from one step to another; with ``each``, one at a time, for the loss of each."""
-    if not each:
-        run.train_to(examples_after(rows, last))
-        return []
+def losses_of(run: Run, rows: int, first: int, last: int) -> list[float]:
+    """Trains from one step to another, one at a time, for the loss of each."""
     losses = []
     for step in range(first + 1, last + 1):
         run.train_to(examples_after(rows, step))
