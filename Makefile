@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SPEC ?= search/quickstart.yaml
 
-.PHONY: search test check bench clean
+.PHONY: search test check bench bench-quick clean
 
 .venv/.search: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -27,8 +27,16 @@ check: .venv/.test ## format, lint, types, floors
 test: check ## everything that CI runs
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --cov --cov-report=term:skip-covered
 
-bench: .venv/.test ## side-by-side measurements
-	$(BIN)/python benchmarks/schedulers/compare_rules.py
+.venv-peers/.done: benchmarks/peers/requirements.txt constraints.txt
+	test -x .venv-peers/bin/python || $(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -r benchmarks/peers/requirements.txt
+	touch $@
+
+bench: .venv/.test .venv-peers/.done ## side-by-side measurements, into benchmarks/RESULTS.md; hours
+	$(BIN)/python benchmarks/run.py
+
+bench-quick: .venv/.test .venv-peers/.done ## the same at the smallest sizes: 5 minutes, nothing kept
+	$(BIN)/python benchmarks/run.py --quick
 
 clean: ## what the build and the tests left; never results
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* build dist
