@@ -31,13 +31,20 @@ class Inputs:
 
     def scores(self, model: Classifier, rows: Rows) -> torch.Tensor:
         """Scores of rows, (B, outputs) float32, on the model's device."""
-        states = self._cached(model, rows)
-        if states is None:
+        cached = self.states(model, rows)
+        if cached is None:
             scores: torch.Tensor = model(*collate(self.tokens, rows, self.padding, self.device))
             return scores
+        return model.from_states(*cached)
+
+    def states(self, model: Classifier, rows: Rows) -> tuple[torch.Tensor, torch.Tensor] | None:
+        """The frozen layers' cached vectors, (B, T, H), and mask; None where they are not kept."""
+        states = self._cached(model, rows)
+        if states is None:
+            return None
         lengths = self.tokens.lengths[rows]
         mask = (np.arange(states.shape[1]) < lengths[:, None]).astype(np.int64)
-        return model.from_states(states, torch.from_numpy(mask).to(self.device))
+        return states, torch.from_numpy(mask).to(self.device)
 
     def _cached(self, model: Classifier, rows: Rows) -> torch.Tensor | None:
         if self.prefix is None:

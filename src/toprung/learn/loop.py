@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -66,6 +66,23 @@ class Progress:
         return cls(**{**value, "position": Position(**value["position"])})
 
 
+@dataclass(frozen=True)
+class Part:
+    """A micro-batch.
+
+    Attributes:
+        rows: of the training rows, (B,).
+        of: rows of the whole step.
+    """
+
+    rows: Rows
+    of: int
+
+
+Passes = Generator[Part, None, bool]
+"""The micro-batches to a point, and in the end whether the point was reached."""
+
+
 class Loop:
     """Steps of one trial.
 
@@ -88,11 +105,25 @@ class Loop:
         self.loss, self.class_weights = loss
         self.optimizer = optimizer
         self.progress = Progress()
+        self._sums: list[torch.Tensor] = []
         self._pending: list[tuple[torch.Tensor, int]] = []
         self._device = feed.targets.device
 
-    def train_to(self, examples: int, interrupted: Callable[[], bool]) -> bool:
-        """Trains until so many examples were seen in all; the last step may go past it.
+    def train(self, passes: Passes) -> bool:
+        """Trains on micro-batches, as of ``passes``, to their end and its answer."""
+        while True:
+            try:
+                part = next(passes)
+            except StopIteration as ended:
+                return bool(ended.value)
+            scores = self.feed.inputs.scores(self.model, part.rows)
+            self.loss_of(part, scores).backward()  # type: ignore[no-untyped-call]
+
+    def passes(self, examples: int, interrupted: Callable[[], bool]) -> Passes:
+        """Micro-batches until so many examples were seen in all; the last step may go past it.
+
+        Whoever takes a micro-batch scores it, and calls ``backward`` on ``loss_of`` it before
+        asking for the next. The optimiser steps in between, when a batch is complete.
 
         Args:
             examples: to reach.
@@ -111,8 +142,11 @@ class Loop:
                 self._hear_losses()
                 return False
             rows, after = next(rows_to_come)
-            self._step(rows)
+            feed = self.feed
+            for part in cut(rows, feed.batches.lengths[rows], feed.micro, feed.micro_tokens):
+                yield Part(part, len(rows))
             before = self.progress.position.examples
+            self._step(before, len(rows))
             self.progress.position = after
             self.progress.steps += 1
             if self._device.type == "cpu" or len(self._pending) >= _STEPS_BETWEEN_SYNCS:
@@ -129,18 +163,18 @@ class Loop:
         progress.loss_sum, progress.loss_rows = 0.0, 0
         return mean
 
-    def _step(self, rows: Rows) -> None:
-        sums: list[torch.Tensor] = []
-        feed = self.feed
-        for part in cut(rows, feed.batches.lengths[rows], feed.micro, feed.micro_tokens):
-            targets = feed.targets[torch.from_numpy(part).to(self._device)]
-            scores = feed.inputs.scores(self.model, part)
-            losses = self.loss(scores, targets, self.class_weights)
-            total = losses.sum() / len(rows)
-            total.backward()  # type: ignore[no-untyped-call]
-            sums.append(total.detach())
-        self.optimizer.step(self.progress.position.examples, len(rows))
-        self._pending.append((sums[0] if len(sums) == 1 else torch.stack(sums).sum(), len(rows)))
+    def loss_of(self, part: Part, scores: torch.Tensor) -> torch.Tensor:
+        """A micro-batch's part of its step's loss, from its rows' scores; it is also noted."""
+        targets = self.feed.targets[torch.from_numpy(part.rows).to(self._device)]
+        total = self.loss(scores, targets, self.class_weights).sum() / part.of
+        self._sums.append(total.detach())
+        return total
+
+    def _step(self, examples: int, rows: int) -> None:
+        self.optimizer.step(examples, rows)
+        sums = self._sums
+        self._pending.append((sums[0] if len(sums) == 1 else torch.stack(sums).sum(), rows))
+        self._sums = []
 
     def _hear_losses(self) -> None:
         if not self._pending:

@@ -43,7 +43,7 @@ class Classifier(nn.Module):
             return self.from_states(self.lower(ids, mask), mask)
         with self._autocast(ids.device):
             states = self.encoder(ids, mask)
-        return self._scores(states, mask)
+        return self.score(states, mask)
 
     def lower(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Token vectors after the frozen layers, (B, T, H), as the prefix cache keeps them."""
@@ -55,14 +55,15 @@ class Classifier(nn.Module):
         """Scores from what ``lower`` gave, (B, T, H) → (B, outputs) float32."""
         with self._autocast(states.device):
             found = self.encoder.upper(states.float(), mask)
-        return self._scores(found, mask)
+        return self.score(found, mask)
 
     @property
     def kept_dtype(self) -> torch.dtype:
         """Of the vectors between the frozen layers and those above."""
         return torch.bfloat16 if self.precision == "bfloat16" else torch.float32
 
-    def _scores(self, states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    def score(self, states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Scores from the last layer's token vectors, (B, T, H) → (B, outputs) float32."""
         vectors = self.pooling(states.float(), mask)
         scores: torch.Tensor = self.head(functional.dropout(vectors, self.dropout, self.training))
         return scores

@@ -26,7 +26,7 @@ from toprung.learn.checkpoint import (
 )
 from toprung.learn.evaluate import SCORED, predict, rows_to_score, write_scores
 from toprung.learn.inputs import Inputs
-from toprung.learn.loop import Feed, Loop, Progress
+from toprung.learn.loop import Feed, Loop, Passes, Progress
 from toprung.learn.losses._base import Loss
 from toprung.learn.model import build_model, load_weights, resolve_device
 from toprung.learn.optimizer import Optimizer
@@ -122,16 +122,27 @@ class Run:
 
     def train_to(self, point: int) -> bool:
         """Trains to a resource; False where the pause file stopped it before. Within a turn."""
-        clock, pause = self.plan.clock, self.plan.pause_file
-        began, before = clock.seconds(), self.loop.progress.position.examples
-        examples = point * self._examples_a_unit
+        began = self.plan.clock.seconds()
         try:
-            return self.loop.train_to(examples, lambda: pause is not None and pause.exists())
+            return self.loop.train(self.passes(point))
         finally:
-            self._trained_seconds += clock.seconds() - began
-            self._unsaved_seconds += clock.seconds() - began
-            self._seconds += clock.seconds() - began
-            self._trained_rows += self.loop.progress.position.examples - before
+            self.spend(self.plan.clock.seconds() - began)
+
+    def passes(self, point: int) -> Passes:
+        """The micro-batches to a resource, as of ``Loop.passes``. Within turns."""
+        pause, before = self.plan.pause_file, self.loop.progress.position.examples
+        examples = point * self._examples_a_unit
+        reached = yield from self.loop.passes(
+            examples, lambda: pause is not None and pause.exists()
+        )
+        self._trained_rows += self.loop.progress.position.examples - before
+        return reached
+
+    def spend(self, seconds: float) -> None:
+        """Adds to the seconds that training took."""
+        self._seconds += seconds
+        self._trained_seconds += seconds
+        self._unsaved_seconds += seconds
 
     def report(self, point: int) -> Report:
         """Scores held-out rows, writes scores and checkpoint, and says how it went.

@@ -132,12 +132,19 @@ class Encoder(nn.Module):
             return
         # In a tuple, so that torch does not see the same weights under three names.
         self._parts = (
-            self._part(0, self.frozen_layers, {"final_norm": nn.Identity()}),
-            self._part(self.frozen_layers, self.depth, {"embeddings": _Given()}),
+            self.part(0, self.frozen_layers, embed=True),
+            self.part(self.frozen_layers, self.depth, embed=False),
         )
 
-    def _part(self, first: int, last: int, instead: dict[str, nn.Module]) -> Any:
-        """The encoder with some of its layers; every module in it is this encoder's own."""
+    def part(self, first: int, last: int, *, embed: bool) -> Any:
+        """The model with some of its layers only; every module in it is this encoder's own.
+
+        Args:
+            first, last: layers from ``first`` up to, not including, ``last``.
+            embed: starts from token ids, and ends without the norm that follows the last layer;
+                otherwise starts from token vectors.
+        """
+        instead = {"final_norm": nn.Identity()} if embed else {"embeddings": _Given()}
         node = root = _shallow(self.model)
         *parents, name = self.layers_path.split(".")
         for parent in parents:

@@ -1,0 +1,296 @@
+"""Several LoRA trials on one frozen backbone, trained side by side in shared passes."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional
+
+from toprung.core.errors import FixSpec, Interrupted, Problem, TrialDiverged
+from toprung.learn.backbone.encoder import Encoder
+from toprung.learn.backbone.stacked import Block, Branch, StackedEncoder
+from toprung.learn.batches import Rows, collate
+from toprung.learn.loop import Part, Passes
+from toprung.learn.plan import Plan
+from toprung.learn.run import Run
+from toprung.trial.config import Assignment, TrialConfig
+from toprung.trial.report import Report
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A trial that left a stack with an error; the others go on.
+
+    Attributes:
+        trial: its id.
+        error: ``TrialDiverged``.
+    """
+
+    trial: str
+    error: TrialDiverged
+
+
+def group_of(config: TrialConfig) -> Hashable | None:
+    """What configurations must have in common to be stacked; None where one cannot be.
+
+    >>> one = TrialConfig("t0001", {"adapter": "lora", "adapter.lora.rank": 4}, 0)
+    >>> other = TrialConfig("t0002", {"adapter": "lora", "adapter.lora.rank": 64}, 0)
+    >>> group_of(one) == group_of(other)
+    True
+    >>> group_of(TrialConfig("t0003", {"adapter": "full"}, 0)) is None
+    True
+    """
+    if config.values.get("adapter") != "lora":
+        return None
+    backbone = config.values.get("backbone")
+    depth = None if backbone is None else config.component("backbone")[1].get("depth")
+    return backbone, depth, config.component("adapter")[1].get("layers", "all")
+
+
+class Stack:
+    """Trains several trials by one forward and one backward pass over the rows of all.
+
+    Each trial is a ``Run`` like any other, with its own rank, loss, rate, schedule, pooling,
+    head, dropout, order of rows, batch size, accumulation, optimiser, random stream, checkpoints
+    and reports; it can go on alone from a stack's checkpoint, and in a stack from its own. A
+    pass takes one micro-batch of each trial, wherever each stands; a trial steps when its own
+    batch is complete. What they must share: backbone, depth, precision and adapted matrices.
+
+    Losses are those of the trial alone. In float32 on one thread of a CPU most are equal in
+    every bit, dropout included; where not, they differ by 1e-6 of their size or less, because
+    a matrix product over more rows may sum in another order.
+
+    It pays where a trial alone leaves the device waiting: on a graphics card, whose launches
+    and narrow products take as long for one small batch as for many (PLoRA, arXiv:2508.02932,
+    HFTA, arXiv:2102.02344: 3 to 15 times). On a CPU, which one trial fills, it gains nothing,
+    0.90 to 1.02 times, so nothing here stacks trials unasked.
+
+    Args:
+        plan: of the search.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self._seats: list[_Seat] = []
+        self._frozen: _Frozen | None = None
+        self._heard: deque[Report | Failed] = deque()
+
+    @property
+    def trials(self) -> list[str]:
+        """Ids of the trials that are in training."""
+        return [seat.trial for seat in self._seats]
+
+    def join(self, assignment: Assignment) -> None:
+        """Puts a trial beside the others, from its newest checkpoint where it has one.
+
+        Raises:
+            FixSpec: it does not fit the others, or its adapter cannot be stacked.
+            FixEnvironment: the backbone cannot be loaded.
+        """
+        torch.set_num_threads(self.plan.cpus)
+        seat = _Seat(Run(self.plan, assignment), assignment.start)
+        if not seat.branch.targets or not seat.branch.stackable:
+            text = "only lora can be stacked, and not on DeBERTa, whose attention is its own code."
+            raise FixSpec(seat.trial, [Problem("adapter", text)])
+        if not self._seats:
+            self._frozen = _Frozen(seat.run, seat.branch)
+        assert self._frozen is not None
+        self._frozen.check(seat.run, seat.branch)
+        self._heard += [r for r in seat.run.reports if r.resource > assignment.start]
+        self._seats.append(seat)
+
+    def leave(self, trial: str) -> None:
+        """Stops a trial where it stands; what it has saved stays, and the others go on."""
+        self._seats = [seat for seat in self._seats if seat.trial != trial]
+
+    def reports(self) -> Iterator[Report | Failed]:
+        """Trains until every trial is at its last point, telling of each point reached.
+
+        Between two reports trials may ``join`` and ``leave``. Every report is backed by a
+        checkpoint, as those of ``Trainer`` are.
+
+        Raises:
+            Interrupted: the pause file exists; each trial goes on from where it is, bit for bit.
+        """
+        paused: list[str] = []
+        while self._seats or self._heard:
+            torch.set_num_threads(self.plan.cpus)
+            asked = self._ask(paused)
+            while self._heard:
+                yield self._heard.popleft()
+            asked = [(seat, part) for seat, part in asked if seat in self._seats]
+            if asked:
+                self._pass(asked)
+        if paused:
+            raise Interrupted(f"{', '.join(paused)} were paused between two points")
+
+    def _ask(self, paused: list[str]) -> list[tuple[_Seat, Part]]:
+        """The next micro-batch of each trial; those that have ended leave."""
+        asked: list[tuple[_Seat, Part]] = []
+        for seat in list(self._seats):
+            try:
+                part = seat.next_part(self._heard)
+            except TrialDiverged as error:
+                self._heard.append(Failed(seat.trial, error))
+                part = None
+            except Interrupted:
+                paused.append(seat.trial)
+                part = None
+            if part is None:
+                self.leave(seat.trial)
+            else:
+                asked.append((seat, part))
+        return asked
+
+    def _pass(self, asked: Sequence[tuple[_Seat, Part]]) -> None:
+        assert self._frozen is not None
+        began = self.plan.clock.seconds()
+        blocks = self._frozen.blocks([(seat.run, seat.branch, part.rows) for seat, part in asked])
+        losses: list[torch.Tensor] = []
+        found = self._frozen.upper(blocks)
+        for (seat, part), block, states in zip(asked, blocks, found, strict=True):
+            run = seat.run
+            with run.streams.turn():
+                scores = run.model.score(states, block.mask)
+            losses.append(run.loop.loss_of(part, scores))
+        torch.stack(losses).sum().backward()  # type: ignore[no-untyped-call]
+        seconds = self.plan.clock.seconds() - began
+        tokens = sum(block.tokens for block in blocks)
+        for (seat, _), block in zip(asked, blocks, strict=True):
+            seat.part = None
+            # Its share: the seconds of all trials add up to those that went by.
+            seat.run.spend(seconds * block.tokens / tokens)
+
+
+class _Seat:
+    """A trial in a stack: its run, and the passes to its next point."""
+
+    def __init__(self, run: Run, start: int) -> None:
+        self.run = run
+        self.trial = run.config.trial
+        self.branch = Branch(run.model.encoder, run.streams)
+        self._start = start
+        self._points = iter([p for p in run.plan.resource.points if p > run.reached])
+        self._passes: tuple[int, Passes] | None = None
+        self.part: Part | None = None
+
+    def next_part(self, heard: deque[Report | Failed]) -> Part | None:
+        """The next micro-batch, after the step and the report that come before it.
+
+        Returns:
+            None where the last point is reached.
+
+        Raises:
+            TrialDiverged: a loss or a score is not finite.
+            Interrupted: the pause file exists; a partial checkpoint was written.
+        """
+        while self.part is None:
+            if self._passes is None:
+                point = next(self._points, None)
+                if point is None:
+                    return None
+                self._passes = (point, self.run.passes(point))
+            point, passes = self._passes
+            with self.run.streams.turn():
+                try:
+                    self.part = next(passes)
+                    break
+                except StopIteration as ended:
+                    reached = bool(ended.value)
+                if not reached:
+                    self.run.save_partial()
+                    raise Interrupted(self.trial)
+                report = self.run.report(point)
+            if point > self._start:
+                heard.append(report)
+            self._passes = None
+        return self.part
+
+
+class _Frozen:
+    """What the trials of a stack share: frozen layers, below their updates and around them."""
+
+    def __init__(self, run: Run, branch: Branch) -> None:
+        self._facts = _facts(run, branch)
+        self._model = run.model
+        self._half = run.plan.precision == "bfloat16"
+        self._first = run.model.encoder.frozen_layers
+        self._embeddings = self._encoder(run).part(0, 0, embed=True)
+        self._upper = StackedEncoder(self._encoder(run), self._first, branch.targets)
+
+    def _encoder(self, run: Run) -> Encoder:
+        encoder = Encoder(run.backbone.encoder, run.card, run.depth)
+        if self._half:
+            encoder.halve()
+        return encoder
+
+    def check(self, run: Run, branch: Branch) -> None:
+        """Raises FixSpec where a trial does not share all that it must."""
+        ours, its = self._facts, _facts(run, branch)
+        texts = [f"its {name} is {its[name]}, that of the others {ours[name]}."
+                 for name in ours if ours[name] != its[name]]  # fmt: skip
+        if texts:
+            raise FixSpec(run.config.trial, [Problem("adapter", text) for text in texts])
+
+    def blocks(self, asked: Sequence[tuple[Run, Branch, Rows]]) -> list[Block]:
+        """Each trial's rows below the adapted layers, cached or computed in one pass for all."""
+        found: list[tuple[torch.Tensor, torch.Tensor] | None] = []
+        fresh: list[tuple[torch.Tensor, torch.Tensor]] = []
+        for run, _, rows in asked:
+            inputs = run.loop.feed.inputs
+            found.append(inputs.states(run.model, rows) if self._first else None)
+            if found[-1] is None:
+                fresh.append(collate(inputs.tokens, rows, inputs.padding, inputs.device))
+        computed = iter(self._below(fresh))
+        blocks: list[Block] = []
+        for (run, branch, rows), pair in zip(asked, found, strict=True):
+            states, mask = next(computed) if pair is None else pair
+            lengths = run.loop.feed.inputs.tokens.lengths[rows]
+            whole = bool((lengths == mask.shape[1]).all())
+            blocks.append(Block(branch, states.float(), mask, whole))
+        return blocks
+
+    def _below(
+        self, fresh: Sequence[tuple[torch.Tensor, torch.Tensor]]
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        if not fresh:
+            return
+        width = max(mask.shape[1] for _, mask in fresh)
+        ids, masks = (
+            torch.cat([functional.pad(both[i], (0, width - both[i].shape[1])) for both in fresh])
+            for i in (0, 1)
+        )
+        states = torch.split(self._lower(ids, masks), [len(mask) for _, mask in fresh])
+        for part, (_, mask) in zip(states, fresh, strict=True):
+            yield part[:, : mask.shape[1]], mask
+
+    def _lower(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        if self._first:
+            return self._model.lower(ids, mask)
+        with torch.no_grad(), self._autocast(ids.device):
+            states: torch.Tensor = self._embeddings(
+                input_ids=ids, attention_mask=mask
+            ).last_hidden_state
+        return states
+
+    def upper(self, blocks: Sequence[Block]) -> list[torch.Tensor]:
+        """Each trial's token vectors after the last layer."""
+        with self._autocast(blocks[0].mask.device):
+            found: list[torch.Tensor] = self._upper(blocks)
+        return found
+
+    def _autocast(self, device: torch.device) -> torch.autocast:
+        return torch.autocast(device.type, torch.bfloat16, enabled=self._half)
+
+
+def _facts(run: Run, branch: Branch) -> dict[str, object]:
+    return {
+        "backbone": run.card.name,
+        "weights' SHA-256": run.backbone.sha256,
+        "depth": run.model.encoder.depth,
+        "number of adapted matrices": len(branch.targets),
+        "lowest adapted layer": run.model.encoder.frozen_layers,
+    }
