@@ -31,6 +31,7 @@ TINY: dict[str, Any] = {
     "searcher": "random",
     "resource": {"unit": "examples", "min": 64, "max": 128},
     "budget": {"trials": 4},
+    "trial": {"precision": "float32"},
     "ensemble": {"uniform": {"members": 2, "candidates": 2}},
     "seed": 7,
 }

@@ -19,6 +19,7 @@ from toprung.api import Search
 from toprung.core.errors import FixEnvironment
 from toprung.data.load import load_dataset
 from toprung.data.metrics import softmax
+from toprung.judge.finalists import member_report
 from toprung.learn.backbone.load import load_backbone
 
 TEXTS = [
@@ -93,7 +94,7 @@ def test_the_test_split_is_predicted_as_it_was_when_the_ensemble_was_built(
 def test_trained_members_predict_as_their_trials_did(ensemble: Ensemble, finished: Search) -> None:
     split = load_dataset(finished.spec.data, finished.spec.seed).splits["selection"]
     for trial, logits in ensemble.member_logits(split.texts).items():
-        best = finished.history().trials[trial].best(finished.spec.metric)
+        best = member_report(finished.history().trials[trial], finished.spec.metric)
         assert best is not None
         saved = finished.folder.trials / trial / "predictions" / f"{best.resource}.selection.npy"
         assert np.allclose(logits, np.load(saved, allow_pickle=False), atol=1e-5)
