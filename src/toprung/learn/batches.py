@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from toprung.core.seeds import derive_seed
+from toprung.learn.device import place
 from toprung.learn.tokens import Tokens
 
 Rows = NDArray[np.int64]
@@ -136,7 +137,5 @@ def collate(
     for i, (start, end) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True)):
         ids[i, : end - start] = tokens.ids[start:end]
     mask = (np.arange(width) < lengths[:, None]).astype(np.int64)
-    both = torch.from_numpy(np.stack([ids, mask]))
-    if device.type == "cuda":
-        both = both.pin_memory().to(device, non_blocking=True)
+    both = place(torch.from_numpy(np.stack([ids, mask])), device)
     return both[0], both[1]

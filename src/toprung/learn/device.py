@@ -101,6 +101,13 @@ def device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
+def place(values: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """A CPU's tensor on a device; the copy to a CUDA card goes on beside what comes next."""
+    if device.type == "cuda":
+        return values.pin_memory().to(device, non_blocking=True)
+    return values.to(device)
+
+
 def take_share(device: torch.device, gpus: float) -> None:
     """Holds this process to its share of a graphics card's memory.
 
@@ -182,7 +189,7 @@ def _work(device: torch.device) -> Timer:
     def once(device: torch.device, precision: Precision) -> float:
         half = precision == "bfloat16"
         began = time.perf_counter()
-        with torch.autocast(device.type, torch.bfloat16, enabled=half), attention(device, half):
+        with torch.autocast(device.type, torch.bfloat16, enabled=half), _attention(device, half):
             found = _layer(states, weights[precision])
         (gradient,) = torch.autograd.grad(found.float().sum(), states)
         gradient[0, 0, 0].item()  # waits for the device
@@ -191,12 +198,8 @@ def _work(device: torch.device) -> Timer:
     return once
 
 
-def attention(device: torch.device, half: bool) -> AbstractContextManager[None]:
-    """The kind of attention to train with; the choice ends with the block.
-
-    The CPU's fused attention in bfloat16 has a backward pass that takes 2 to 10 times as long as
-    that of its plain formula. Everywhere else torch picks, on CUDA a fused kernel.
-    """
+def _attention(device: torch.device, half: bool) -> AbstractContextManager[None]:
+    # As in training: see ``backbone.attention``.
     return sdpa_kernel(SDPBackend.MATH) if half and device.type == "cpu" else nullcontext()
 
 

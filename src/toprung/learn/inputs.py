@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 
 from toprung.learn.batches import Rows, collate
+from toprung.learn.device import free_bytes, place
+from toprung.learn.held import Held, hold
 from toprung.learn.model import Classifier
 from toprung.learn.prefix import Prefix
 from toprung.learn.tokens import Tokens
+
+_SHARE_OF_FREE_MEMORY = 0.5
 
 
 @dataclass
@@ -22,12 +26,16 @@ class Inputs:
         padding: token id.
         device: of the model.
         prefix: of the same rows; None where there is none, or where it does not pay.
+        gpus: share of a graphics card that the process was promised, see ``take_share``.
     """
 
     tokens: Tokens
     padding: int
     device: torch.device
     prefix: Prefix | None = None
+    gpus: float = 0.0
+    _held: Held | None = field(default=None, init=False, repr=False)
+    _may_hold: bool = field(default=True, init=False, repr=False)
 
     def scores(self, model: Classifier, rows: Rows) -> torch.Tensor:
         """Scores of rows, (B, outputs) float32, on the model's device."""
@@ -44,11 +52,18 @@ class Inputs:
             return None
         lengths = self.tokens.lengths[rows]
         mask = (np.arange(states.shape[1]) < lengths[:, None]).astype(np.int64)
-        return states, torch.from_numpy(mask).to(self.device)
+        return states, place(torch.from_numpy(mask), self.device)
 
     def _cached(self, model: Classifier, rows: Rows) -> torch.Tensor | None:
         if self.prefix is None:
             return None
+        if self._may_hold and self.prefix.share == 1.0:
+            # Once all is computed; half of the memory stays for training.
+            free = int(_SHARE_OF_FREE_MEMORY * free_bytes(self.device, self.gpus))
+            self._held = hold(self.prefix, self.device, free)
+            self._may_hold = False
+        if self._held is not None:
+            return self._held.take(rows)
         try:
             states = self.prefix.take(rows, model.lower, self.device)
         except OSError:  # a full disk costs time, not the trial

@@ -27,9 +27,10 @@ from toprung.learn.backbone.load import (
     save_tokenizer,
 )
 from toprung.learn.checkpoint import WEIGHTS, load_trained
+from toprung.learn.device import resolve_device
 from toprung.learn.evaluate import predict
 from toprung.learn.inputs import Inputs
-from toprung.learn.model import Classifier, build_model, load_weights, resolve_device
+from toprung.learn.model import Classifier, build_model, load_weights
 from toprung.learn.tokens import tokenize
 from toprung.trial.config import TrialConfig
 

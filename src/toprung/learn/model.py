@@ -115,17 +115,6 @@ def build_model(
     return Classifier(encoder, pooling, head, dropout=dropout, precision=precision)
 
 
-def resolve_device(name: str) -> str:
-    """The device of a name; ``auto`` is CUDA where there is one.
-
-    >>> resolve_device("cpu")
-    'cpu'
-    """
-    if name != "auto":
-        return name
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
 def load_weights(parameters: dict[str, nn.Parameter], weights: dict[str, torch.Tensor]) -> None:
     """Copies kept weights into a model's trained parameters.
 

@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from toprung.learn.batches import Rows, collate
+from toprung.learn.device import place
 from toprung.learn.tokens import Tokens
 
 Lower = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -37,6 +38,7 @@ class PrefixKey:
         tokens: the key of the tokens, which holds texts, tokenizer and longest length.
         dtype: that the vectors are kept in.
         threads: of torch; they decide the last bits of sums.
+        device: kind of device that computes them.
     """
 
     backbone: str
@@ -44,6 +46,7 @@ class PrefixKey:
     tokens: str
     dtype: torch.dtype
     threads: int
+    device: str = "cpu"
 
     def name(self) -> str:
         """A folder's name; of another torch, nothing is read."""
@@ -54,6 +57,7 @@ class PrefixKey:
             self.tokens,
             str(self.dtype),
             self.threads,
+            self.device,
             torch.__version__,
         )
         return hashlib.sha256(repr(facts).encode()).hexdigest()[:32]
@@ -138,10 +142,11 @@ class Prefix:
             found = np.zeros((len(rows), width, self.hidden), dtype=self._states.dtype)
             for i, (start, end) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True)):
                 found[i, : end - start] = self._states[start:end]
-        states = torch.from_numpy(found).view(self.dtype)
-        if device.type == "cuda":
-            states = states.pin_memory().to(device, non_blocking=True)
-        return states
+        return place(torch.from_numpy(found).view(self.dtype), device)
+
+    def vectors(self, start: int, end: int) -> torch.Tensor:
+        """Vectors of tokens from ``start`` up to ``end`` of all texts; of computed blocks only."""
+        return torch.from_numpy(np.array(self._states[start:end])).view(self.dtype)
 
     def fill(self, lower: Lower, device: torch.device) -> None:
         """Computes every block that is not there yet."""

@@ -24,11 +24,12 @@ from toprung.learn.checkpoint import (
     newest_checkpoint,
     tidy_checkpoints,
 )
+from toprung.learn.device import resolve_device, take_share
 from toprung.learn.evaluate import SCORED, predict, rows_to_score, write_scores
 from toprung.learn.inputs import Inputs
 from toprung.learn.loop import Feed, Loop, Passes, Progress
 from toprung.learn.losses._base import Loss
-from toprung.learn.model import build_model, load_weights, resolve_device
+from toprung.learn.model import build_model, load_weights
 from toprung.learn.optimizer import Optimizer
 from toprung.learn.plan import Plan
 from toprung.learn.prefix import PrefixKey
@@ -70,6 +71,7 @@ class Run:
         self.settings = settings_of(self.config)
         self.task: Task = tasks.registry.get(plan.task)()
         self.device = torch.device(resolve_device(plan.device))
+        take_share(self.device, plan.gpus)
         self.card, self.depth = card_of(self.config, plan.cards)
         self.backbone = load_backbone(self.card, str(self.device))
         self.streams = Streams(derive_seed(self.config.seed, "torch"), self.device)
@@ -250,7 +252,8 @@ class Run:
             texts,
             max_length=self.max_length,
         )
-        inputs = Inputs(tokens, int(self.backbone.tokenizer.pad_token_id or 0), self.device)
+        padding = int(self.backbone.tokenizer.pad_token_id or 0)
+        inputs = Inputs(tokens, padding, self.device, gpus=self.plan.gpus)
         frozen = self.model.encoder.frozen_layers
         if frozen and self.plan.prefix_bytes != 0:
             key = PrefixKey(
@@ -259,6 +262,7 @@ class Run:
                 tokens=tokens.key,
                 dtype=self.model.kept_dtype,
                 threads=self.plan.cpus,
+                device=self.device.type,
             )
             caches = Prefixes(self.plan.cache / "prefix", self.plan.prefix_bytes)
             inputs.prefix = caches.open(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 
 from toprung.core.errors import Interrupted
+from toprung.learn.device import give_back
 from toprung.learn.plan import Plan
 from toprung.learn.run import Run
+from toprung.learn.stack import Failed, Stack
 from toprung.trial.config import Assignment
 from toprung.trial.report import Report
 
@@ -37,14 +39,31 @@ class Trainer(Plan):
         """
         torch.set_num_threads(self.cpus)
         run = Run(self, assignment)
-        yield from [report for report in run.reports if report.resource > assignment.start]
-        for point in self.resource.points:
-            if point <= run.reached:
-                continue
-            report = self._advance(run, point)
-            # Points up to the start were reported in an earlier life whose checkpoints are gone.
-            if point > assignment.start:
-                yield report
+        device = run.device
+        try:
+            yield from [report for report in run.reports if report.resource > assignment.start]
+            for point in self.resource.points:
+                if point <= run.reached:
+                    continue
+                report = self._advance(run, point)
+                # Those up to the start were reported in an earlier life, its checkpoints gone.
+                if point > assignment.start:
+                    yield report
+        finally:
+            del run
+            give_back(device)
+
+    def together(self, assignments: Sequence[Assignment]) -> Iterator[Report | Failed]:
+        """Reports of several LoRA trials that are trained in shared passes; see ``Stack``.
+
+        Raises:
+            FixSpec: they do not fit each other, see ``group_of``.
+            Interrupted, FixEnvironment: as where a trial is alone.
+        """
+        stack = Stack(self)
+        for assignment in assignments:
+            stack.join(assignment)
+        yield from stack.reports()
 
     def _advance(self, run: Run, point: int) -> Report:
         # Another trial may have had its turn in this process since.
