@@ -40,6 +40,8 @@ _ABOUT = {
     "control_plane_trials": "Trials per second with nothing to train.",
     "control_plane_results": "Results per second with nothing to train.",
     "ensemble_of_5": "Prediction. The ratio is time(5 members) / time(1 member): lower is better.",
+    "memory_of_a_worker": "Memory of one resident worker, trial after trial (see the notes).",
+    "memory_of_a_node": "Memory of a whole node with several workers (see the notes).",
 }
 
 

@@ -235,7 +235,9 @@ def measure(dataset: str, options: argparse.Namespace) -> list[Entry]:
     runs = interleave(contestants(folder, sizes, options.threads, options.quick), options.repeats)
     for name, done in runs.items():
         if name != "peak":
-            say(f"  {name}: {statistics.median(values(done)):.1f} rows/s")
+            each = statistics.median(run.output["tokens"] / run.output["rows"] for run in done)
+            rate = statistics.median(values(done))
+            say(f"  {name}: {rate:.1f} rows/s of {each:.1f} tokens")
     return [*speed_entries(dataset, runs), *build_entries(dataset, runs),
             *limit_entries(dataset, runs)]  # fmt: skip
 
