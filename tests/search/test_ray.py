@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import signal
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from toprung.core.clock import SystemClock
-from toprung.core.errors import FixEnvironment
+from toprung.core.errors import FixEnvironment, Interrupted
 from toprung.search.driver import Driver
 from toprung.search.plan import Plan
 from toprung.search.runners.inline import Inline
@@ -23,13 +24,16 @@ from toprung.search.schedulers.fifo import Fifo
 from toprung.search.searchers.grid import Grid
 from toprung.search.searchers.random import Random
 from toprung.trial.config import Assignment, Resource
-from toprung.trial.journal import Journal
+from toprung.trial.journal import Event, Journal
 from toprung.trial.report import Metric, Report
 from toprung.trial.space import Choice, Float, Option, Space
 
 pytestmark = pytest.mark.timeout(240)
 ACCURACY = Metric("accuracy")
 RESOURCE = Resource("examples", 1, 9, (1, 3, 9))
+
+
+SPACE = Space({"x": Float(0.0, 1.0)})
 
 
 def open_driver(folder: Path, space: Space, trials: int, scheduler, searcher) -> Driver:
@@ -140,6 +144,48 @@ def test_one_worker_takes_the_same_decisions_as_the_inline_runner(tmp_path) -> N
         driver.finish()
         taken.append({t: (r.state, r.reason, r.resource) for t, r in driver.history.trials.items()})
     assert taken[0] == taken[1]
+
+
+def test_an_error_of_the_driver_ends_the_search_at_once(tmp_path) -> None:
+    def fill_disk(event: Event) -> None:
+        if event["kind"] == "reported" and event["resource"] == 3:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    def train(assignment: Assignment) -> Iterator[Report]:
+        trial = assignment.config.trial
+        yield Report(trial, 1, {"accuracy": 0.5}, 1.0)
+        if trial == "t0001":
+            yield Report(trial, 3, {"accuracy": 0.5}, 3.0)
+        time.sleep(600)
+
+    driver = open_driver(tmp_path / "search", SPACE, 8, Fifo(), Random())
+    driver.watch(fill_disk)
+    with pytest.raises(OSError, match="No space left"):
+        Ray().run(driver, train)
+    assert [record.failures for record in driver.history.trials.values()] == [[], []]
+
+
+def test_interrupted_trials_leave_and_the_interrupt_passes(tmp_path) -> None:
+    driver = open_driver(tmp_path / "search", SPACE, 8, Fifo(), Random())
+    mark = Path(tmp_path) / "pause"
+
+    def train(assignment: Assignment) -> Iterator[Report]:
+        yield Report(assignment.config.trial, 1, {"accuracy": 0.5}, 1.0)
+        while not mark.exists():
+            time.sleep(0.01)
+        raise Interrupted("a checkpoint was saved")
+
+    def pause(event: Event) -> None:
+        if event["kind"] == "reported":
+            driver.interrupted = True
+            mark.touch()
+
+    driver.watch(pause)
+    with pytest.raises(Interrupted):
+        Ray().run(driver, train)
+    states = {record.state for record in driver.history.trials.values()}
+    assert states == {"running"}
+    assert driver.active == set()
 
 
 def test_a_trial_that_no_node_can_hold_is_refused_with_the_largest_node_named(tmp_path) -> None:

@@ -77,6 +77,15 @@ def test_some_trial_reaches_the_last_rung_however_few_there_are(scheduler) -> No
     assert any(point == 13824 and decision.completed for point, decision in ends if point == 13824)
 
 
+def test_where_nothing_is_decided_every_trial_goes_on(scheduler) -> None:
+    told, _ = climb(scheduler, 40, rising)
+    decided = {point for point in scheduler.resource.points if scheduler.decides_at(point)}
+    assert scheduler.resource.max in decided
+    elsewhere = [d for reports in told.values() for point, d in reports if point not in decided]
+    assert all(isinstance(decision, Continue) for decision in elsewhere)
+    assert elsewhere or decided == set(scheduler.resource.points)
+
+
 def test_every_decision_carries_a_reason_in_words(scheduler) -> None:
     told, _ = climb(scheduler, 30, rising)
     for reports in told.values():

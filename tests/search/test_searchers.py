@@ -277,6 +277,21 @@ def test_tpe_stays_quick_when_it_has_seen_thousands_of_trials() -> None:
     assert searcher.suggest(3001) == searcher.suggest(3001)
 
 
+def test_tpe_draws_at_random_in_the_open_where_a_crowd_runs_without_a_score() -> None:
+    searcher, sampler = prepared("tpe"), prepared("random", seed=1)
+    for number in range(1, 601):
+        scores = {512: number / 600} if number <= 20 else {}
+        state = "paused" if scores else "running"
+        searcher.observe(Observation(trial_id(number), sampler.suggest(number), scores, state))
+    sources = [searcher.source(number) for number in range(601, 607)]
+    assert sources == ["random", "random", "tpe"] * 2
+    assert len({identity(searcher.suggest(number)) for number in range(601, 607)}) == 6
+    for number in range(21, 601):
+        values = searcher.observations[trial_id(number)].values
+        searcher.observe(Observation(trial_id(number), values, {512: 0.1}, "paused"))
+    assert {searcher.source(number) for number in range(601, 607)} == {"tpe"}
+
+
 def test_tpe_passes_over_observations_that_do_not_fit_the_space() -> None:
     searcher = prepared("tpe", startup=1)
     for number in range(1, 5):

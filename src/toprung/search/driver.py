@@ -30,6 +30,10 @@ class Driver:
 
     Each answer is durable when it is given. A runner that has much to hand over at once does so
     inside ``together``: the disk is waited for once, and no answer may leave the block before.
+
+    Attributes:
+        active: trials that train, or are on their way to a worker.
+        between: resources at which the answer to a usable report is always Continue.
     """
 
     def __init__(
@@ -60,10 +64,9 @@ class Driver:
         self.history = self._ledger.history
         self._scheduler, self._searcher = scheduler, searcher
         self._queue: deque[str] = deque()
+        self.between = frozenset(p for p in plan.resource.points if not scheduler.decides_at(p))
         replay = Replay(self.history, scheduler, self._observe, plan.metric, where=journal.path)
-        for event in journal.earlier:
-            self.history.apply(event)
-            replay.take(event)
+        replay.follow(journal.earlier)
         with self.together():
             self.write("opened", version=__version__)
             self._recover()
@@ -274,9 +277,7 @@ class Driver:
             self._searcher.observe(Observation.of(record, self.plan.metric))
 
     def _spent(self) -> bool:
-        return self.plan.seconds is not None and self.elapsed() - self.history.extended_at >= (
-            self.plan.seconds
-        )
+        return self.plan.is_spent(self.elapsed() - self.history.extended_at)
 
     def _why_over(self) -> str:
         if alike := common_failure(self.history.suggested, self.history.tried_before):

@@ -25,3 +25,7 @@ class Plan:
     trials: int
     seconds: float | None = None
     seed: int = 0
+
+    def is_spent(self, seconds: float) -> bool:
+        """Whether so much search time is all that there was."""
+        return self.seconds is not None and seconds >= self.seconds

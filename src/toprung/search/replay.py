@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
@@ -19,7 +19,7 @@ class Replay:
     """Makes the calls again that the events tell of, and compares what comes of them.
 
     Attributes:
-        history: that each event was applied to before.
+        history: empty; each event is applied to it.
         scheduler: prepared, and asked nothing yet but by this replay.
         observe: shows a trial to the searcher.
         metric: of the search.
@@ -33,12 +33,17 @@ class Replay:
     _: KW_ONLY
     where: Path
 
-    def take(self, event: Event) -> None:
-        """Makes the next event's calls.
+    def follow(self, events: Iterable[Event]) -> None:
+        """Applies the events, and makes the calls that each tells of.
 
         Raises:
             GiveUp: these rules answer otherwise than the journal says.
         """
+        for event in events:
+            self.history.apply(event)
+            self._take(event)
+
+    def _take(self, event: Event) -> None:
         kind, record = event["kind"], self.history.trials.get(event.get("trial", ""))
         if record is None:
             return

@@ -1,69 +1,70 @@
-"""A Ray worker that stays: one process, trial after trial."""
+"""A Tune trial that is a worker: Tune places and watches it, the driver speaks with it."""
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
+import ray
 from ray import tune
 
-from toprung.core.errors import Interrupted
-from toprung.search.runners._base import Train, classify
-from toprung.trial.config import Assignment, TrialConfig
-from toprung.trial.decision import Failure
-from toprung.trial.report import Report
+from toprung.search.runners._base import Train
+from toprung.search.runners._worker import Manners, Worker
+
+HANDLE = "worker"
+_MORE_SECONDS = 0.005
+"""A worker that trains on after a report may have more to say in the same breath."""
 
 
 class Resident(tune.Trainable):
-    """A worker that keeps its process, and all that is loaded in it, from trial to trial."""
+    """A worker that keeps its process, and all that is loaded in it, from trial to trial.
 
-    _reports: Iterator[Report] | None = None
+    Ray runs its methods side by side, as one of them is a coroutine: ``train``, which Tune waits
+    for, ends when the worker is let go, and meanwhile the driver calls ``talk``.
+    """
 
-    def setup(self, config: dict[str, Any], train: Train | None = None) -> None:
-        """Begins the first assignment of this process."""
-        self._train = train
-        self._begin(config)
+    def setup(
+        self, config: dict[str, Any], train: Train | None = None, manners: Manners | None = None
+    ) -> None:
+        """Gets ready for a first assignment."""
+        assert train is not None
+        assert manners is not None
+        self._come = False
+        self._released, self._news, self._silent = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._worker = Worker(train, manners, self._on_news)
 
-    def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Begins another assignment in the same process."""
-        self._close()
-        self._begin(new_config)
-        return True
+    async def train(self) -> dict[str, Any]:
+        """Tune's call: gives the driver this worker's handle, then ends when it is let go."""
+        if self._come:
+            await self._released.wait()
+        done: dict[str, Any] = super().train()
+        return done
 
     def step(self) -> dict[str, Any]:
-        """Trains to the next report; a failure is a result too, so that the worker lives on."""
-        try:
-            assert self._reports is not None
-            return _result(report=next(self._reports).to_json())
-        except Interrupted:
-            return _result(interrupted=True)
-        except StopIteration:
-            failure = Failure("metric_missing", "the trial ended before its last rung")
-        # A trial is user code: whatever it raises becomes a class and a line, not a crash.
-        except Exception as error:
-            failure = classify(error)
-        self._close()
-        return _result(failure={"kind": failure.kind, "message": failure.message})
+        """What Tune is told, the first and the second time."""
+        come, self._come = self._come, True
+        return {"done": True} if come else {HANDLE: ray.get_runtime_context().current_actor}
 
-    def cleanup(self) -> None:
-        """Closes the trial that this process was at."""
-        self._close()
+    async def talk(self, word: str | None) -> str:
+        """Hears a word of the driver, and says what there is to say, once there is something."""
+        self._loop = asyncio.get_running_loop()
+        if word is not None:
+            self._worker.hear(word)
+        await self._news.wait()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._silent.wait(), _MORE_SECONDS)
+        self._news.clear()
+        self._silent.clear()
+        return json.dumps(self._worker.take())
 
-    def _begin(self, config: Mapping[str, Any]) -> None:
-        order = json.loads(config["assignment"])
-        assert self._train is not None
-        self._reports = self._train(
-            Assignment(TrialConfig(**order.pop("config")), **order),
-        )
+    async def leave(self) -> None:
+        """Lets ``train`` end, and with it this process."""
+        self._released.set()
 
-    def _close(self) -> None:
-        close = getattr(self._reports, "close", None)
-        self._reports = None
-        if close is not None:
-            close()
-
-
-def _result(**said: Any) -> dict[str, Any]:
-    """A Tune result with our words in one JSON text: Tune would flatten nested ones."""
-    return {"said": json.dumps(said)}
+    def _on_news(self, waits: bool) -> None:
+        """In the worker's thread, which cannot have news before it was spoken to."""
+        self._loop.call_soon_threadsafe(self._news.set)
+        if waits:
+            self._loop.call_soon_threadsafe(self._silent.set)

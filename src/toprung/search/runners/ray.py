@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
-import shutil
 import signal
 import tempfile
 import threading
 from collections.abc import Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import ray
 from ray import tune
-from ray.tune import schedulers
 from ray.tune.search import Searcher
 
-from toprung.core.errors import FixEnvironment, Interrupted, ToprungError
+from toprung.core.errors import FixEnvironment, GiveUp, Interrupted
 from toprung.search.driver import Driver
 from toprung.search.runners._base import Runner, Train
-from toprung.search.runners._resident import Resident
-from toprung.trial.decision import Continue, Failure, FailureKind
-from toprung.trial.report import Report
+from toprung.search.runners._desk import Desk
+from toprung.search.runners._resident import HANDLE, Resident
+from toprung.search.runners._worker import Manners
+from toprung.trial.decision import Failure
 
 _QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",
@@ -47,8 +46,9 @@ _QUIET = {
 class Ray(Runner):
     """Runs trials in resident workers of a local Ray or of a cluster.
 
-    Every assignment, also a promotion, is one Tune trial: it ends at its pause, and its worker
-    takes the next. So no Tune trial is ever paused, and the checkpoints are ours alone.
+    A Tune trial is a worker, not a trial of ours: Tune finds it a place and watches over it, and
+    it works through one assignment after another, which it gets straight from the driver. So no
+    Tune trial is ever paused, and a result costs one call of an actor.
 
     Attributes:
         address: of a running cluster, as ``ray.init`` takes it; None starts a local Ray.
@@ -61,7 +61,7 @@ class Ray(Runner):
     gpus: float = 0.0
 
     def run(self, driver: Driver, train: Train) -> None:
-        """Works through the driver's assignments inside ``ray.tune.Tuner``.
+        """Works through the driver's assignments with workers that ``ray.tune.Tuner`` places.
 
         Raises:
             FixEnvironment: no cluster at the address, or no node is large enough for a trial.
@@ -73,34 +73,37 @@ class Ray(Runner):
         logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
         self._connect()
         bridge = _Bridge(driver, self._slots())
-        os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(bridge.slots)
         # Tune pickles its own state there; nobody reads it, and nobody else may.
-        scratch = tempfile.mkdtemp(prefix="toprung-tune-")
-        worker = tune.with_parameters(Resident, train=train)
-        try:
-            tune.Tuner(
-                tune.with_resources(worker, {"cpu": self.cpus, "gpu": self.gpus}),
-                tune_config=tune.TuneConfig(
-                    search_alg=_Assignments(bridge),
-                    scheduler=_Decisions(bridge),
-                    num_samples=-1,
-                    reuse_actors=True,
-                ),
-                run_config=tune.RunConfig(
-                    storage_path=scratch,
-                    name="search",
-                    verbose=0,
-                    callbacks=[],
-                    checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-                    failure_config=tune.FailureConfig(max_failures=0),
-                ),
-            ).fit()
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
-        if bridge.error is not None:
-            raise bridge.error
+        with tempfile.TemporaryDirectory(
+            prefix="toprung-tune-", ignore_cleanup_errors=True
+        ) as scratch:
+            tuner = self._tuner(bridge, train, scratch)
+            placing = threading.Thread(target=bridge.place, args=(tuner,), daemon=True)
+            placing.start()
+            try:
+                bridge.desk.serve()
+            finally:
+                bridge.close()
+                placing.join()
         if driver.interrupted:
             raise Interrupted("the search was interrupted")
+
+    def _tuner(self, bridge: _Bridge, train: Train, scratch: str) -> tune.Tuner:
+        os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(bridge.slots)
+        worker = tune.with_parameters(Resident, train=train, manners=bridge.manners)
+        return tune.Tuner(
+            tune.with_resources(worker, {"cpu": self.cpus, "gpu": self.gpus}),
+            tune_config=tune.TuneConfig(search_alg=_Slots(bridge), num_samples=-1),
+            run_config=tune.RunConfig(
+                storage_path=scratch,
+                name="search",
+                verbose=0,
+                callbacks=[_Door(bridge)],
+                stop=_End(bridge),
+                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+                failure_config=tune.FailureConfig(max_failures=0),
+            ),
+        )
 
     def _connect(self) -> None:
         if ray.is_initialized():
@@ -153,58 +156,67 @@ class Ray(Runner):
 
 
 class _Bridge:
-    """What the two adapters share: the driver, and which Tune trial works for which of ours."""
+    """What the desk's thread, which is the caller's, shares with Tune's.
+
+    Attributes:
+        slots: most workers at a time.
+        manners: of each.
+        desk: of the search.
+        is_over: whether no worker is needed any more.
+    """
 
     def __init__(self, driver: Driver, slots: int) -> None:
-        self.driver = driver
         self.slots = slots
-        self.ours: dict[str, str] = {}
-        self.error: Exception | None = None
-        self.memory_kills = _memory_kills()
+        self.manners = Manners(driver.between, driver.plan.metric)
+        self.desk = Desk(driver, slots, self.classify)
+        self.is_over = False
+        self._memory_kills = _memory_kills()
 
-    def keep(self, error: Exception) -> None:
-        """Keeps the driver's first error for after the loop: Tune would make a text of it."""
-        self.error = self.error or error
+    def place(self, tuner: tune.Tuner) -> None:
+        """Tune's own loop, until all is over."""
+        try:
+            tuner.fit()
+            self.desk.fail(GiveUp("Ray Tune has ended before the search"))
+        # The edge of a thread: whatever ends Tune's loop must end the desk's.
+        except BaseException as error:
+            self.desk.fail(error)
+
+    def close(self) -> None:
+        """Lets all workers go, and Tune end."""
+        self.is_over = True
+        self.desk.close()
+
+    def classify(self, error: object) -> Failure:
+        """What a worker's death means: the machine's fault, or the memory guard's."""
+        text = str(error or "the worker died")
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
+        message = lines[0] if lines else "the worker died"
+        kills = _memory_kills()
+        memory = "OutOfMemory" in text or kills > self._memory_kills
+        self._memory_kills = kills
+        return Failure("out_of_memory" if memory else "infrastructure", message[:300])
 
     def __getstate__(self) -> dict[str, Any]:
-        """Nothing: Tune pickles its searcher and scheduler, and the journal is our state."""
+        """Nothing: Tune pickles what it is given, and the journal is our state."""
         return {}
 
 
-class _Assignments(Searcher):
-    """Tune asks for a trial; the driver assigns one when a slot is free."""
+class _Slots(Searcher):
+    """Tune asks for a trial: it gets one for each worker that the desk wants."""
 
     def __init__(self, bridge: _Bridge) -> None:
         super().__init__()
         self._bridge = bridge
 
     def suggest(self, trial_id: str) -> Any:
-        driver = self._bridge.driver
-        if self._bridge.error is not None:
+        if self._bridge.is_over:
             return str(Searcher.FINISHED)
-        if len(driver.active) >= self._bridge.slots:
-            return None
-        try:
-            assignment = driver.assign()
-        except (OSError, ToprungError) as error:
-            self._bridge.keep(error)
-            return str(Searcher.FINISHED)
-        if assignment is None:
-            return None if driver.active else str(Searcher.FINISHED)
-        self._bridge.ours[trial_id] = assignment.config.trial
-        config = assignment.config
-        order = {
-            "config": {"trial": config.trial, "values": dict(config.values), "seed": config.seed},
-            "start": assignment.start,
-            "attempt": assignment.attempt,
-            "shrink": assignment.shrink,
-        }
-        return {"assignment": json.dumps(order)}
+        return {} if self._bridge.desk.wants_worker() else None
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """Nothing: results reach the driver through the scheduler."""
+        """Nothing: the desk hears from the workers themselves."""
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the journal is the state."""
@@ -213,51 +225,49 @@ class _Assignments(Searcher):
         raise NotImplementedError("resume replays the journal instead")
 
 
-class _Decisions(schedulers.FIFOScheduler):
-    """Tune hands over results and failures; the driver decides."""
+class _Door(tune.Callback):
+    """Tune tells that a worker has come, or is gone."""
 
     def __init__(self, bridge: _Bridge) -> None:
-        super().__init__()
         self._bridge = bridge
 
-    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        if self._bridge.error is not None:
-            return str(self.STOP)
-        try:
-            goes_on = self._tell(self._bridge.ours[trial.trial_id], json.loads(result["said"]))
-        except (OSError, ToprungError) as error:
-            self._bridge.keep(error)
-            goes_on = False
-        return str(self.CONTINUE if goes_on else self.STOP)
+    def on_trial_result(
+        self, iteration: int, trials: Any, trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        actor = result.pop(HANDLE, None)
+        if actor is not None:
+            self._bridge.desk.come(trial.trial_id, _Line(actor))
 
-    def _tell(self, ours: str, said: dict[str, Any]) -> bool:
-        driver = self._bridge.driver
-        if "report" in said:
-            return isinstance(driver.report(Report.from_json(said["report"])), Continue)
-        if "failure" in said:
-            driver.fail(ours, Failure(**said["failure"]))
-        else:
-            driver.leave(ours)
+    def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
+        error = trial.get_pickled_error() or trial.get_error()
+        self._bridge.desk.lose(trial.trial_id, self._bridge.classify(error))
+
+
+class _End(tune.Stopper):
+    """Ends what Tune still has, such as workers that no node had room for, when all is over."""
+
+    def __init__(self, bridge: _Bridge) -> None:
+        self._bridge = bridge
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         return False
 
-    def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
-        """A worker died: the machine's fault, or the memory guard's."""
-        error = trial.get_pickled_error()
-        text = str(error or trial.get_error() or "the worker died")
-        lines = [line.strip() for line in text.splitlines() if line.strip()]
-        message = lines[0] if lines else "the worker died"
-        kills = _memory_kills()
-        memory = "OutOfMemory" in text or kills > self._bridge.memory_kills
-        self._bridge.memory_kills = kills
-        kind: FailureKind = "out_of_memory" if memory else "infrastructure"
-        if self._bridge.error is not None:
-            return
-        try:
-            self._bridge.driver.fail(
-                self._bridge.ours[trial.trial_id], Failure(kind, message[:300])
-            )
-        except (OSError, ToprungError) as failed:
-            self._bridge.keep(failed)
+    def stop_all(self) -> bool:
+        return self._bridge.is_over
+
+
+@dataclass(frozen=True)
+class _Line:
+    """The way to a worker: calls of its actor."""
+
+    actor: Any
+
+    def talk(self, word: str | None) -> Future[str]:
+        answer: Future[str] = self.actor.talk.remote(word).future()
+        return answer
+
+    def leave(self) -> None:
+        self.actor.leave.remote()
 
 
 def _memory_kills() -> int:

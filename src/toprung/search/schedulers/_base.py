@@ -61,6 +61,13 @@ class Scheduler(ABC):
     def decide(self, trial: str, resource: int, score: float) -> Decision:
         """What becomes of a running trial that has reached ``resource`` with ``score``."""
 
+    def decides_at(self, resource: int) -> bool:
+        """Whether a usable report at ``resource`` may be answered with anything but Continue.
+
+        Trials do not wait for an answer where it can only be one.
+        """
+        return True
+
     @abstractmethod
     def promote(self) -> Promotion | None:
         """A paused trial that goes on now, from the highest rung; counts as promoted."""

@@ -105,6 +105,9 @@ class Asha(Scheduler):
         rung.enter(trial, score)
         return self._stop(trial, rung) if self.rule == "stop" else self._promote(trial, rung)
 
+    def decides_at(self, resource: int) -> bool:
+        return resource >= self.resource.max or resource in {r.resource for r in self._from_top}
+
     def promote(self) -> Promotion | None:
         found = self._promotable()
         if found is None:

@@ -28,6 +28,9 @@ class Fifo(Scheduler):
         done = f"completed {resource} {unit} with {self.metric.name} {value:.4g}"
         return Stop(done, completed=True)
 
+    def decides_at(self, resource: int) -> bool:
+        return resource >= self.resource.max
+
     def promote(self) -> Promotion | None:
         return None
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import random
 import warnings
+from bisect import bisect_left, insort
 from collections.abc import Sequence
-from typing import NamedTuple
+from datetime import datetime
+from itertools import islice
 
 import optuna
 from optuna.distributions import (
@@ -15,7 +17,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 from optuna.samplers import TPESampler
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.trial import FrozenTrial, TrialState
 
 from toprung.core.seeds import derive_seed
 from toprung.search.searchers._base import Observation, Searcher, identity
@@ -24,13 +26,20 @@ from toprung.trial.space import Choice, Float, Parameter, Scalar, Space, Values
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 _MOST = 1000
+_CROWD = 256
 _ATTEMPTS = 10
 _DRAWS = 100
+_LONG_AGO = datetime(2000, 1, 1)
+
+_Rank = tuple[int, float, int, str]
+"""Orders trials: highest resource, then best score, then earliest."""
 
 
-class _Told(NamedTuple):
-    observation: Observation
-    trial: FrozenTrial
+class _Told(FrozenTrial):
+    """A trial as Optuna is told of it; each study is told anew, so that it need not be copied."""
+
+    def __deepcopy__(self, memo: dict[int, object]) -> _Told:
+        return self
 
 
 class Tpe(Searcher):
@@ -43,6 +52,11 @@ class Tpe(Searcher):
     are failed ones that never scored. Running ones without a score count as taken (constant
     liar). What was tried before is asked for again, up to 10 times, and then replaced by a random
     draw: the study alone would return to the best of a small space for ever.
+
+    It stays quick in large searches: at most 1,000 observations are told, the best half by
+    resource and score and the latest. And where 256 trials or more run without a score yet, of
+    which it could learn nothing, only every second of its suggestions is asked for; from 512 on
+    every third, and so on. The others are drawn at random, with ``random`` for their source.
 
     Sources: Bergstra et al. 2011, "Algorithms for Hyper-Parameter Optimization"; Optuna 5.
     """
@@ -62,19 +76,58 @@ class Tpe(Searcher):
 
     def prepare(self, space: Space, seed: int, first: Sequence[Values] = ()) -> None:
         super().prepare(space, seed, first)
+        self._known = {identity(values) for values in self.first}
         self._told: dict[str, _Told] = {}
+        self._ranks: dict[str, _Rank] = {}
+        self._from_best: list[_Rank] = []
+        self._in_order: list[tuple[int, str]] = []
+        self._silent: set[str] = set()
+        self._learned: set[str] = set()
+
+    def source(self, number: int) -> str:
+        if number > len(self.first) and self._is_crowded(number):
+            return "random"
+        return super().source(number)
+
+    def observe(self, observation: Observation) -> None:
+        trial, scores = observation.trial, observation.scores
+        if trial not in self.observations:
+            self._known.add(identity(observation.values))
+        super().observe(observation)
+        self._told.pop(trial, None)
+        has_run = observation.state != "running" or bool(scores)
+        (self._silent.discard if has_run else self._silent.add)(trial)
+        if trial not in self._ranks and self.space.problems(observation.values):
+            return
+        resource, score = max(scores.items(), default=(0, 0.0))
+        rank = (-resource, -score, len(trial), trial)
+        if trial in self._ranks:
+            del self._from_best[bisect_left(self._from_best, self._ranks[trial])]
+        else:
+            insort(self._in_order, rank[2:])
+        self._ranks[trial] = rank
+        insort(self._from_best, rank)
+        learned = _state(observation) in (TrialState.COMPLETE, TrialState.PRUNED)
+        (self._learned.add if learned else self._learned.discard)(trial)
 
     def propose(self, number: int) -> dict[str, Scalar]:
-        seen = sorted(self.observations.values(), key=lambda o: (len(o.trial), o.trial))
-        known = {identity(o.values) for o in seen} | {identity(v) for v in self.first}
-        trials = [self._tell(o) for o in _most_telling(seen) if not self.space.problems(o.values)]
-        for attempt in range(_ATTEMPTS):
-            values = self._ask(trials, derive_seed(self.seed, "tpe", number, attempt))
-            if identity(values) not in known:
-                return values
+        asked: dict[str, Scalar] | None = None
+        if not self._is_crowded(number):
+            # Before there is enough to learn from, Optuna draws at random: it need not be told.
+            trials = self._tell() if len(self._learned) >= self.startup else []
+            for attempt in range(_ATTEMPTS):
+                asked = self._ask(trials, derive_seed(self.seed, "tpe", number, attempt))
+                if identity(asked) not in self._known:
+                    return asked
         chance = random.Random(derive_seed(self.seed, "tpe", number))
-        drawn = (self.space.sample(chance) for _ in range(_DRAWS))
-        return next((new for new in drawn if identity(new) not in known), values)
+        for _ in range(_DRAWS):
+            drawn = self.space.sample(chance)
+            if identity(drawn) not in self._known:
+                return drawn
+        return asked or drawn
+
+    def _is_crowded(self, number: int) -> bool:
+        return number % (1 + len(self._silent) // _CROWD) != 0
 
     def _ask(self, trials: Sequence[FrozenTrial], seed: int) -> dict[str, Scalar]:
         with warnings.catch_warnings():
@@ -101,15 +154,21 @@ class Tpe(Searcher):
 
         return self.space.fill(pick)
 
-    def _tell(self, observation: Observation) -> FrozenTrial:
-        known = self._told.get(observation.trial)
-        if known is None or known.observation != observation:
-            trial = _frozen(observation, self.space)
-            known = self._told[observation.trial] = _Told(observation, trial)
-        return known.trial
+    def _tell(self) -> list[_Told]:
+        """What a study is told, in the order of the trials."""
+        if len(self._in_order) <= _MOST:
+            names = [trial for _, trial in self._in_order]
+        else:
+            best = {rank[3] for rank in self._from_best[: _MOST // 2]}
+            others = (trial for _, trial in reversed(self._in_order) if trial not in best)
+            names = sorted({*best, *islice(others, _MOST - len(best))}, key=lambda n: (len(n), n))
+        for trial in names:
+            if trial not in self._told:
+                self._told[trial] = _told(self.observations[trial], self.space)
+        return [self._told[trial] for trial in names]
 
 
-def _frozen(observation: Observation, space: Space) -> FrozenTrial:
+def _told(observation: Observation, space: Space) -> _Told:
     distributions: dict[str, BaseDistribution] = {}
     values: dict[str, Scalar] = {}
 
@@ -125,8 +184,14 @@ def _frozen(observation: Observation, space: Space) -> FrozenTrial:
     state = _state(observation)
     # A diverged trial's scores are left out: without any it ranks below all others.
     scores = {} if observation.state == "diverged" else dict(sorted(observation.scores.items()))
-    return create_trial(
+    return _Told(
+        number=-1,
+        trial_id=-1,
         state=state,
+        datetime_start=_LONG_AGO,
+        datetime_complete=_LONG_AGO if state.is_finished() else None,
+        user_attrs={},
+        system_attrs={},
         value=scores[max(scores)] if state == TrialState.COMPLETE else None,
         params=values,
         distributions=distributions,
@@ -154,14 +219,3 @@ def _distribution(parameter: Parameter) -> BaseDistribution:
 
 def _options(parameter: Choice) -> range:
     return range(len(parameter.options))
-
-
-def _most_telling(seen: Sequence[Observation]) -> list[Observation]:
-    """At most 1,000 observations, half of them the best by resource and score, half the latest."""
-    if len(seen) <= _MOST:
-        return list(seen)
-    best = sorted(seen, key=lambda o: max(o.scores.items(), default=(0, 0.0)), reverse=True)
-    kept = {o.trial for o in best[: _MOST // 2]}
-    room = _MOST - len(kept)
-    kept |= {o.trial for o in [o for o in seen if o.trial not in kept][-room:]}
-    return [o for o in seen if o.trial in kept]

@@ -1,0 +1,222 @@
+"""The driver's side of resident workers: hears what they say, tells them what to do next."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass
+from functools import partial
+from queue import Empty, SimpleQueue
+from typing import Any, Protocol
+
+from toprung.search.driver import Driver
+from toprung.search.runners._worker import GO_ON, REST, write_order
+from toprung.trial.config import Assignment
+from toprung.trial.decision import Continue, Failure
+from toprung.trial.report import Report
+
+_LOOK_SECONDS = 1.0
+"""How often a desk to which nobody speaks looks whether the search was interrupted."""
+
+_MOST = 64
+"""Words that are handed over before the first of them is answered."""
+
+
+class Line(Protocol):
+    """The way to a worker and back."""
+
+    def talk(self, word: str | None) -> Future[str]:
+        """Says a word, or nothing, and hears what the worker says next: a JSON list."""
+        ...
+
+    def leave(self) -> None:
+        """Lets the worker go."""
+        ...
+
+
+@dataclass
+class _Seat:
+    """A worker that has come.
+
+    Attributes:
+        trial: that it is at work on.
+        word: to be told next; None to listen only.
+        heard: number of the last thing that it said.
+        talking: whether it was asked and has not answered.
+    """
+
+    line: Line
+    trial: str | None = None
+    word: str | None = None
+    heard: int = 0
+    talking: bool = False
+
+
+class Desk:
+    """Has the only hand on the driver; workers come, speak and are lost in any order.
+
+    All that is heard at one moment is handed to the driver in the order of its arrival, waits
+    for the disk together, and only then is answered. An assignment goes to a worker that rests;
+    where there is none it waits in ``orders`` for one to come.
+
+    Attributes:
+        orders: assignments that no worker has yet.
+    """
+
+    def __init__(
+        self, driver: Driver, slots: int, classify_loss: Callable[[BaseException], Failure]
+    ) -> None:
+        """Prepares the desk.
+
+        Args:
+            driver: of the search.
+            slots: most trials at a time.
+            classify_loss: what the error of a line means for the trial behind it.
+        """
+        self._driver, self._slots, self._classify_loss = driver, slots, classify_loss
+        self.orders: deque[Assignment] = deque()
+        self._inbox: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._seats: dict[str, _Seat] = {}
+        self._lost: set[str] = set()
+        self._idle: deque[str] = deque()
+        self._due: list[str] = []
+        self._opened, self._came = 0, 0
+
+    def serve(self) -> None:
+        """Works until the driver assigns nothing more and nothing runs.
+
+        Raises:
+            OSError, ToprungError: of the driver; nothing that it had not written was told.
+        """
+        with self._driver.together():
+            self._fill()
+        while self._driver.active:
+            with self._driver.together():
+                for take in self._heard():
+                    take()
+                    self._fill()
+                if self._driver.interrupted:
+                    self._drop_orders()
+            self._answer()
+
+    def close(self) -> None:
+        """Lets every worker go."""
+        for seat in self._seats.values():
+            seat.line.leave()
+        self._seats.clear()
+
+    def wants_worker(self) -> bool:
+        """Whether one more worker is to be started; where so, it counts as started."""
+        wanted = len(self.orders) > self._opened - self._came
+        self._opened += wanted
+        return wanted
+
+    def come(self, name: str, line: Line) -> None:
+        """A worker is there. May be called from any thread, as ``lose`` and ``fail``."""
+        self._inbox.put(partial(self._greet, name, line))
+
+    def lose(self, name: str, failure: Failure) -> None:
+        """A worker is gone, or could not come."""
+        self._inbox.put(partial(self._lose, name, failure))
+
+    def fail(self, error: BaseException) -> None:
+        """No more workers can come: ``serve`` raises the error."""
+
+        def give_up() -> None:
+            raise error
+
+        self._inbox.put(give_up)
+
+    def _heard(self) -> Iterator[Callable[[], None]]:
+        """Whatever has happened, once there is something; nothing after a while."""
+        try:
+            yield self._inbox.get(timeout=_LOOK_SECONDS)
+            # No more than have come by now, so that no answer waits for later ones, and no more
+            # than are soon through.
+            for _ in range(min(self._inbox.qsize(), _MOST - 1)):
+                yield self._inbox.get_nowait()
+        except Empty:
+            return
+
+    def _fill(self) -> None:
+        """Hands out work while there are slots and work."""
+        driver = self._driver
+        while len(driver.active) < self._slots and (assignment := driver.assign()) is not None:
+            self.orders.append(assignment)
+        while self.orders and self._idle:
+            name, assignment = self._idle.popleft(), self.orders.popleft()
+            seat = self._seats[name]
+            seat.trial, seat.word = assignment.config.trial, write_order(assignment)
+            self._due.append(name)
+
+    def _drop_orders(self) -> None:
+        while self.orders:
+            self._driver.leave(self.orders.popleft().config.trial)
+
+    def _greet(self, name: str, line: Line) -> None:
+        self._came += 1
+        self._seats[name] = _Seat(line)
+        self._idle.append(name)
+
+    def _lose(self, name: str, failure: Failure) -> None:
+        if name in self._lost:
+            return
+        self._lost.add(name)
+        seat = self._seats.pop(name, None)
+        if seat is None:  # It has died before it came, with nobody's trial; one waits for it.
+            self._came += 1
+            if self.orders:
+                self._driver.fail(self.orders.popleft().config.trial, failure)
+            return
+        seat.line.leave()
+        if name in self._idle:
+            self._idle.remove(name)
+        if seat.trial is not None:
+            self._driver.fail(seat.trial, failure)
+
+    def _hear(self, name: str, answer: Future[str]) -> None:
+        seat = self._seats.get(name)
+        if seat is None:
+            return
+        error = answer.exception()
+        if error is not None:
+            self._lose(name, self._classify_loss(error))
+            return
+        seat.talking = False
+        self._due.append(name)
+        for said in json.loads(answer.result()):
+            # What comes twice was answered before, and a second answer would be one too many;
+            # what comes late is of a trial that may be with another worker by now.
+            is_news = said["number"] > seat.heard
+            seat.heard = max(seat.heard, said["number"])
+            if not is_news or said["trial"] != seat.trial:
+                continue
+            if self._take(said):
+                seat.word = GO_ON if said["waits"] else None
+            else:
+                seat.trial, seat.word = None, REST
+                self._idle.append(name)
+
+    def _take(self, said: dict[str, Any]) -> bool:
+        """Hands over what was said; whether its trial goes on."""
+        if "report" in said:
+            return isinstance(self._driver.report(Report.from_json(said["report"])), Continue)
+        if "failure" in said:
+            self._driver.fail(said["trial"], Failure(**said["failure"]))
+        else:
+            self._driver.leave(said["trial"])
+        return False
+
+    def _answer(self) -> None:
+        due, self._due = self._due, []
+        for name in due:
+            seat = self._seats.get(name)
+            if seat is not None and not seat.talking and (seat.trial or seat.word):
+                word, seat.word, seat.talking = seat.word, None, True
+                seat.line.talk(word).add_done_callback(partial(self._ring, name))
+
+    def _ring(self, name: str, answer: Future[str]) -> None:
+        """In the thread of the line."""
+        self._inbox.put(partial(self._hear, name, answer))
