@@ -14,6 +14,9 @@ from surface import METRIC, Nearest, Surface, space_of_surfaces
 
 from toprung.core.errors import TrialDiverged
 from toprung.core.seeds import derive_seed
+from toprung.judge.ensembles._base import Ensemble
+from toprung.judge.finalists import choose_finalists
+from toprung.judge.leaderboard import rank_trials
 from toprung.search.driver import Driver
 from toprung.search.plan import Plan
 from toprung.search.runners.virtual import Virtual
@@ -34,9 +37,10 @@ class Trusted(Space):
         return []
 
 
+FINALISTS = Ensemble.candidates
 SPACE = Trusted(space_of_surfaces().parameters)
 Curve = list[tuple[float, float]]
-"""Moments, and the best score that had been reported by then; both ascending."""
+"""Moments, and the best score of a fully trained configuration by then; both ascending."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +144,10 @@ class BestOfFirstRung(Scheduler):
 def play(
     surface: Surface, method: Method, *, workers: int, trials: int, seed: int, seconds: float
 ) -> Curve:
-    """The search's best score over time, in CPU-seconds of a worker."""
+    """The best score of a fully trained configuration over time, in CPU-seconds of a worker.
+
+    After the search phase its finalists are trained to the end, as for an ensemble.
+    """
     table = surface.copies(trials, derive_seed(seed, "copies"))
     resource = Resource("examples", method.minimum, POINTS[-1], POINTS)
     scheduler, searcher = method.scheduler(), Recorded(method.searcher(), table)
@@ -149,10 +156,8 @@ def play(
     runner, curve = Virtual(workers=workers), [(0.0, 0.0)]
 
     def watch(event: Event) -> None:
-        if event["kind"] == "reported":
-            row = searcher.rows[int(event["trial"][1:])]
-            at = POINTS.index(event["resource"])
-            worth = float(surface.scores[row % len(surface), at])
+        if event["kind"] == "reported" and event["resource"] == POINTS[-1]:
+            worth = float(table.truth[searcher.rows[int(event["trial"][1:])]])
             if worth > curve[-1][1]:
                 curve.append((event["at"], worth))
 
@@ -164,6 +169,10 @@ def play(
         driver = Driver(plan, scheduler, searcher, journal, watchers=[watch])
         runner.run(driver, _trainer(table, searcher))
         driver.finish()
+        board = rank_trials(driver.history, plan.metric)
+        finalists = choose_finalists(board, {}, FINALISTS)
+        driver.train_fully([finalist.trial for finalist in finalists])
+        runner.run(driver, _trainer(table, searcher))
     return curve
 
 

@@ -11,6 +11,9 @@ from __future__ import annotations
 
 import argparse
 import copy
+import hashlib
+import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -28,6 +31,7 @@ from surface import Surface, read_both
 from synthetic import make_surface
 from table import render
 
+import toprung.search
 from toprung.core.files import write_json, write_text
 from toprung.core.seeds import derive_seed
 from toprung.search.schedulers.asha import Asha
@@ -135,6 +139,39 @@ def play_cell(cell: Cell, surfaces: Sequence[Surface], seeds: int) -> dict[str, 
     }
 
 
+def play_cells(
+    cells: Sequence[Cell], surfaces: Sequence[Surface], options: argparse.Namespace
+) -> list[dict[str, Any]]:
+    """The outcomes of all cells; those that were played before by the same code are looked up."""
+    path = options.work / f"cells-{_digest(surfaces, options.seeds)}.jsonl"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+    found = [json.loads(line) for line in lines if line.endswith("\n")]
+    known = {Cell(x["surface"], x["method"], x["workers"]): x for x in found}
+    missing = [cell for cell in cells if cell not in known]
+    work = partial(play_cell, surfaces=surfaces, seeds=options.seeds)
+    with ProcessPoolExecutor(options.processes, initializer=hurry) as pool, path.open("a") as file:
+        for cell, outcome in zip(missing, pool.map(work, missing), strict=True):
+            known[cell] = outcome
+            file.write(json.dumps(outcome) + "\n")
+            file.flush()
+            print(f"{cell.surface}, {cell.workers} workers: {cell.method}", flush=True)
+    return [known[cell] for cell in cells]
+
+
+def _digest(surfaces: Sequence[Surface], seeds: int) -> str:
+    """A hash of everything that the outcomes depend on."""
+    digest = hashlib.sha256(f"{seeds}".encode())
+    for surface in surfaces:
+        digest.update(surface.name.encode() + surface.scores.tobytes() + surface.costs.tobytes())
+        digest.update(surface.right.tobytes() + surface.noise.tobytes())
+    code = [*HERE.glob("*.py"), *Path(toprung.search.__file__).parent.rglob("*.py")]
+    for file in sorted(code):
+        if file.name not in ("table.py", "record.py"):
+            digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
 def _moment(run: Curve, wanted: float, latest: float) -> float:
     return min(latest, next((at for at, score in run if score >= wanted), latest))
 
@@ -177,18 +214,19 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=30)
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--workers", type=int, nargs="*", default=list(SETTINGS), choices=SETTINGS)
-    parser.add_argument(
-        "--quick", action="store_true", help="3 seeds, 1 and 16 workers, no portfolios"
-    )
+    parser.add_argument("--methods", help="only those whose name this regular expression finds")
+    parser.add_argument("--quick", action="store_true", help="2 seeds, 4 workers")
     parser.add_argument("--synthetic", action="store_true", help="made-up surfaces")
+    parser.add_argument("--recorded", type=Path, default=HERE, help="folder of the recordings")
     parser.add_argument("--out", type=Path, default=HERE)
+    parser.add_argument("--work", type=Path, default=HERE.parents[1] / "results" / "surfaces")
     options = parser.parse_args()
     if options.quick:
-        options.seeds, options.workers = min(3, options.seeds), [1, 16]
+        options.seeds, options.workers = min(2, options.seeds), [4]
     surfaces = (
         [make_surface(name, seed) for seed, name in enumerate(DATASETS)]
         if options.synthetic
-        else read_both(DATASETS)
+        else read_both(DATASETS, options.recorded)
     )
     cells = [
         Cell(surface.name, method.name, workers)
@@ -196,9 +234,9 @@ def main() -> None:
         for surface in surfaces
         for method in methods_of(surface.name, surfaces, workers)
     ]
-    work = partial(play_cell, surfaces=surfaces, seeds=options.seeds)
-    with ProcessPoolExecutor(options.processes, initializer=hurry) as pool:
-        outcomes = list(pool.map(work, cells))
+    if options.methods:
+        cells = [cell for cell in cells if re.search(options.methods, cell.method)]
+    outcomes = play_cells(cells, surfaces, options)
     found = {
         "seeds": options.seeds,
         "points": list(POINTS),
@@ -209,7 +247,7 @@ def main() -> None:
     }
     write_json(options.out / "simulation.json", found)
     write_text(options.out / "TABLE.md", render(found))
-    print(render(found))
+    print(f"{options.out / 'TABLE.md'}: {len(outcomes)} cells of {options.seeds} seeds")
 
 
 if __name__ == "__main__":

@@ -28,10 +28,13 @@ seeds. Points of report: {", ".join(map(str, found["points"]))} examples, which 
 
 - Time is measured in full trainings: the mean cost of training a configuration to the last point,
   in CPU-seconds of one worker. A search ends when its time is over, or its trials are.
-- *Near* is the mean time until a score within 1 point of the best recorded one was reported, in
-  full trainings; a search that never got there counts with its whole length, and the share that
-  did stands behind it. *Regret* is by how many points the best score that was reported by then
-  misses the best recorded one; all methods have had the same time, and so cost, by then.
+- Only fully trained configurations count, for only they can be delivered. *Near* is the mean time,
+  in full trainings, until one within 1 point of the best recorded score was there; a search that
+  never got so far counts with its whole length, and the share that did stands behind it. *Regret*
+  is by how many points the best one by then misses the best recorded score; all methods have had
+  the same time, and so cost, by then.
+- When a search has no more trials before its time is over, its best configurations are trained to
+  the end, as they are for the ensemble.
 - In brackets: 95 % bootstrap interval of the mean over seeds.
 - A suggestion is answered by the nearest recorded configuration that was not tried yet, of the
   same kind of adapter while there are any; TPE is shown the values that were really trained. The
@@ -69,10 +72,12 @@ def _surface(found: Found, surface: Found) -> list[str]:
             f"### Regret in points after {words}\n",
             *_grid(main, lambda x, k=key: _cell(x[k])),
         ]
+    if not changed:
+        return parts
     parts += ["### The default, one option changed: time until near the best\n"]
     parts += _grid(changed, _near)
     parts += ["### The default, one option changed: regret after half the time\n"]
-    return parts + _grid(changed, lambda x: _cell(x["regret_half"]))
+    return [*parts, *_grid(changed, lambda x: _cell(x["regret_half"]))]
 
 
 def _grid(outcomes: Sequence[Found], cell: Any) -> Iterator[str]:

@@ -31,7 +31,7 @@ def _read_one(node: Node, space: Space, problems: Problems) -> Values:
     parameters = dict(space.walk())
     given: dict[str, Scalar] = {}
     places: dict[str, Node] = {}
-    for name, child in _flat(node, "", problems):
+    for name, child in flatten(node, "", problems):
         places[name] = child
         if child.scalar:
             given[name] = _fit(parameters.get(name), child.value)  # type: ignore[arg-type]
@@ -46,7 +46,8 @@ def _read_one(node: Node, space: Space, problems: Problems) -> Values:
     return values
 
 
-def _flat(node: Node, prefix: str, problems: Problems) -> Iterator[tuple[str, Node]]:
+def flatten(node: Node, prefix: str, problems: Problems) -> Iterator[tuple[str, Node]]:
+    """The values of a configuration by their flat names."""
     for key, child in node.items.items():
         name = prefix + key
         if child.scalar:
@@ -55,7 +56,7 @@ def _flat(node: Node, prefix: str, problems: Problems) -> Iterator[tuple[str, No
             chosen, options = next(iter(child.value.items()))
             yield name, Node(child.place, child.line, chosen)
             if isinstance(options.value, Mapping):
-                yield from _flat(options, f"{name}.{chosen}.", problems)
+                yield from flatten(options, f"{name}.{chosen}.", problems)
             elif options.value is not None:
                 text = f"{options.shown()} is not a mapping of the options of '{chosen}'."
                 problems.add(options, f"{text} Write {chosen}: {{option: value}}.")

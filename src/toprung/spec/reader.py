@@ -15,6 +15,7 @@ from toprung.spec.choices import Component, Entry, read_component, read_componen
 from toprung.spec.families import Components, registry
 from toprung.spec.first import read_first
 from toprung.spec.nodes import Node, Problems, shown
+from toprung.spec.portfolio import read_portfolio
 from toprung.spec.resource import read_resource
 from toprung.spec.sections import BUDGET, SEED, TRIAL, filled, read_data, read_fields
 from toprung.spec.space import read_space
@@ -202,6 +203,8 @@ class _Reader:
 
     def _first(self, space: Space, trials: int) -> tuple[Values, ...]:
         node = self._given("first")
+        if node and isinstance(node.value, str):
+            return read_portfolio(node, space, self.problems)[:trials]
         found = read_first(node, space, self.problems)
         if node and len(found) > trials:
             text = f"{len(found)} configurations are more than the {trials} of budget.trials."
