@@ -195,11 +195,14 @@ class _Seat:
                 self._passes = (point, self.run.passes(point))
             point, passes = self._passes
             with self.run.streams.turn():
+                began = self.run.plan.clock.seconds()
                 try:
                     self.part = next(passes)
                     break
                 except StopIteration as ended:
                     reached = bool(ended.value)
+                finally:
+                    self.run.spend(self.run.plan.clock.seconds() - began)
                 if not reached:
                     self.run.save_partial()
                     raise Interrupted(self.trial)
