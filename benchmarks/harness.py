@@ -13,21 +13,20 @@ A script of a benchmark makes this importable with
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
-import platform
 import shlex
 import statistics
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import psutil
 from filelock import FileLock
 
+from machine import machine
 from processes import Finished, run_process
 from rendering import render as render_text
 
@@ -36,7 +35,6 @@ RESULTS = ROOT / "benchmarks" / "results.json"
 TABLE = ROOT / "benchmarks" / "RESULTS.md"
 SCRATCH = ROOT / "results" / "bench-quick.json"
 KEYS = ("name", "dataset", "peer", "ratio", "low", "high", "repeats", "command")
-PACKAGES = ("torch", "transformers", "peft", "accelerate", "ray", "optuna", "numpy")
 
 Entry = dict[str, Any]
 
@@ -58,22 +56,63 @@ class Contestant:
     timeout_seconds: float = 3600.0
 
 
-def interleave(contestants: Sequence[Contestant], repeats: int) -> dict[str, list[Finished]]:
+def interleave(
+    contestants: Sequence[Contestant], repeats: int, keep: Path | None = None
+) -> dict[str, list[Finished]]:
     """Runs every contestant so many times, in turns, the order reversed at every second turn.
 
     Each ``Finished`` holds ``wall`` and ``cpu`` in seconds, ``peak_rss`` in bytes (of the whole
     tree of processes) and ``output``, the JSON object that the contestant printed last.
 
+    Args:
+        contestants: in the order of the first turn.
+        repeats: turns.
+        keep: a file that holds the finished runs until all are done, so that a script that was
+            stopped goes on; those of other commands or another code in ``src`` are not taken.
+
     Raises:
         RuntimeError: a contestant failed; its last lines stand in the message.
     """
     runs: dict[str, list[Finished]] = {contestant.name: [] for contestant in contestants}
+    kept = _read_kept(keep)
     for repeat in range(repeats):
         turn = contestants if repeat % 2 == 0 else list(reversed(contestants))
         for one in turn:
             say(f"{one.name}, {repeat + 1} of {repeats}")
-            runs[one.name].append(run_process(one.command, one.env, one.timeout_seconds))
+            key = json.dumps([repeat, code_digest(), *one.command])
+            if key not in kept:
+                kept[key] = run_process(one.command, one.env, one.timeout_seconds)
+                _write_kept(keep, kept)
+            found = kept[key]
+            runs[one.name].append(found)
+            rate = found.output.get("rows_per_second")
+            said = f"; {rate:.1f} rows/s" if rate else ""
+            say(f"  {found.wall:.1f} s, {found.cpu:.1f} CPU-s{said}")
+    if keep:
+        keep.unlink(missing_ok=True)
     return runs
+
+
+def code_digest() -> str:
+    """A hash of the package and of the benchmarks' own programs."""
+    digest = hashlib.sha256()
+    for folder in ("src/toprung", "benchmarks/training", "benchmarks/peers"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _read_kept(keep: Path | None) -> dict[str, Finished]:
+    if keep is None or not keep.exists():
+        return {}
+    found = json.loads(keep.read_text(encoding="utf-8"))
+    return {key: Finished(**run) for key, run in found.items()}
+
+
+def _write_kept(keep: Path | None, kept: Mapping[str, Finished]) -> None:
+    if keep is not None:
+        keep.parent.mkdir(parents=True, exist_ok=True)
+        _write(keep, json.dumps({key: vars(run) for key, run in kept.items()}))
 
 
 def ratios(ours: Sequence[float], theirs: Sequence[float], better: str) -> dict[str, float]:
@@ -213,38 +252,9 @@ def command() -> str:
     return shlex.join(["python", str(inside), *sys.argv[1:]])
 
 
-def machine() -> dict[str, str]:
-    """What the measurement ran on."""
-    found = {}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    versions = ", ".join(f"{package} {number}" for package, number in found.items())
-    memory = psutil.virtual_memory().total / 2**30
-    return {
-        "cpu": f"{_cpu_model()}, {os.cpu_count()} cores, {memory:.0f} GiB",
-        "versions": f"Python {platform.python_version()}, {versions}",
-    }
-
-
 def say(text: str) -> None:
     """A line of progress."""
     print(text, file=sys.stderr, flush=True)
-
-
-def _cpu_model() -> str:
-    facts: dict[str, str] = {}
-    with open("/proc/cpuinfo", encoding="utf-8") as lines:
-        for line in lines:
-            name, _, value = line.partition(":")
-            facts.setdefault(name.strip(), value.strip())
-    name = facts.get("model name", platform.machine())
-    family = f"family {facts.get('cpu family', '?')} model {facts.get('model', '?')}"
-    wide = [flag for flag in ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
-            if flag in facts.get("flags", "").split()]  # fmt: skip
-    return f"{name} ({family}; {' '.join(wide)})"
 
 
 def _key(one: Entry) -> tuple[str, str, str]:

@@ -232,7 +232,9 @@ def measure(dataset: str, options: argparse.Namespace) -> list[Entry]:
     """All contestants on one data set, in turns."""
     sizes = (QUICK if options.quick else FULL)[dataset]
     folder = data_folder(options.data.resolve(), dataset)
-    runs = interleave(contestants(folder, sizes, options.threads, options.quick), options.repeats)
+    sides = contestants(folder, sizes, options.threads, options.quick)
+    keep = None if options.quick else ROOT / "results" / f"bench-lora-{dataset}.json"
+    runs = interleave(sides, options.repeats, keep)
     for name, done in runs.items():
         if name != "peak":
             each = statistics.median(run.output["tokens"] / run.output["rows"] for run in done)

@@ -47,8 +47,26 @@ print(json.dumps(ratios([2.0, 4.0], [1.0, 1.0], "higher")))
     done = python("-c", script)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == {"ratio": 3.0, "low": 2.0, "high": 4.0}
-    order = [line.partition(",")[0] for line in done.stderr.splitlines()]
+    order = [line.partition(",")[0] for line in done.stderr.splitlines() if line[0] != " "]
     assert order == ["ours", "theirs", "theirs", "ours"]
+
+
+def test_turns_that_were_interrupted_go_on_where_they_stopped(tmp_path: Path) -> None:
+    script = f"""
+import sys
+from pathlib import Path
+from harness import Contestant, interleave
+code = "import json, pathlib; p = pathlib.Path(r'{tmp_path}/count'); p.open('a').write('x')"
+code += "; print(json.dumps(dict(runs=len(p.read_text()))))"
+fails = "import pathlib, sys; sys.exit(not pathlib.Path(r'{tmp_path}/mended').exists())"
+two = [Contestant(n, [sys.executable, "-c", c]) for n, c in (("a", code), ("b", fails))]
+print([run.output["runs"] for run in interleave(two, 2, Path(r"{tmp_path}/keep"))["a"]])
+"""
+    assert python("-c", script).returncode == 1
+    (tmp_path / "mended").touch()
+    done = python("-c", script)
+    assert done.stdout.strip() == "[1, 2]", done.stderr
+    assert not (tmp_path / "keep").exists()
 
 
 def test_a_contestant_that_fails_says_why() -> None:
