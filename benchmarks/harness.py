@@ -87,10 +87,17 @@ def interleave(
             runs[one.name].append(found)
             rate = found.output.get("rows_per_second")
             said = f"; {rate:.1f} rows/s" if rate else ""
+            said += f"; {found.others:.0%} of the machine busy otherwise"
             say(f"  {found.wall:.1f} s, {found.cpu:.1f} CPU-s{said}")
     if keep:
         keep.unlink(missing_ok=True)
     return runs
+
+
+def disturbance(runs: Mapping[str, Sequence[Finished]]) -> str:
+    """What to add to a note where other processes took more than a twentieth of the machine."""
+    worst = max((run.others for done in runs.values() for run in done), default=0.0)
+    return f"; not quiet: others took up to {worst:.0%} of the machine" if worst > 0.05 else ""
 
 
 def code_digest() -> str:

@@ -28,12 +28,14 @@ class Finished:
         cpu: CPU-seconds of all its processes.
         peak_rss: most bytes that all its processes held at once, shared pages counted in each.
         output: the JSON object on its last line; empty where that is none.
+        others: share of the machine's CPU time that other processes took meanwhile.
     """
 
     wall: float
     cpu: float
     peak_rss: int
     output: dict[str, Any]
+    others: float = 0.0
 
 
 def run_process(
@@ -48,7 +50,7 @@ def run_process(
         RuntimeError: it failed or took too long; with the last lines that it wrote.
     """
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as log:
-        before, began = _waited_for(), time.perf_counter()
+        before, busy, began = _waited_for(), _busy(), time.perf_counter()
         process = subprocess.Popen(
             list(command),
             stdin=subprocess.DEVNULL,
@@ -74,7 +76,8 @@ def run_process(
             how = "took too long" if late else f"failed with {process.returncode}"
             raise RuntimeError(f"{' '.join(command)} {how}:\n{_tail(out)}\n{_tail(log)}")
         cpu = max(_waited_for() - before, tree.cpu)
-        return Finished(wall, cpu, tree.peak_rss, _last_json(out))
+        others = max(0.0, _busy() - busy - cpu) / (wall * (os.cpu_count() or 1))
+        return Finished(wall, cpu, tree.peak_rss, _last_json(out), others)
 
 
 class _Tree:
@@ -110,6 +113,12 @@ class _Tree:
 def _waited_for() -> float:
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime
+
+
+def _busy() -> float:
+    """CPU-seconds that the whole machine has spent, or lost to the one that it runs on."""
+    times = psutil.cpu_times()
+    return sum(times) - times.idle - getattr(times, "iowait", 0.0) - getattr(times, "guest", 0.0)
 
 
 def _last_json(out: IO[str]) -> dict[str, Any]:

@@ -37,6 +37,7 @@ from harness import (
     Entry,
     arguments,
     data_folder,
+    disturbance,
     entry,
     interleave,
     peer_python,
@@ -133,7 +134,7 @@ def described(runs: Runs, kind: str) -> str:
         rate = statistics.median(values(runs[name]))
         words.append(f"in {name.partition('_')[2]} {rate:.0f} rows/s")
     each = statistics.median(run.output["tokens"] / run.output["rows"] for run in runs[best])
-    return "; ".join([*words, f"{each:.0f} real tokens a row"])
+    return "; ".join([*words, f"{each:.0f} real tokens a row"]) + disturbance(runs)
 
 
 def speed_entries(dataset: str, runs: Runs) -> list[Entry]:
@@ -172,7 +173,7 @@ def build_entries(dataset: str, runs: Runs) -> list[Entry]:
     ours = runs[quicker(runs, "cached")]
     seconds = statistics.median(values(ours, "build_seconds"))
     size, rows = ours[0].output["bytes"] / 1e6, ours[0].output["built_rows"]
-    note = f"built {rows:,} rows ({size:,.0f} MB) in {seconds:.3g} s"
+    note = f"built {rows:,} rows ({size:,.0f} MB) in {seconds:.3g} s{disturbance(runs)}"
     return [
         entry(
             "lora_prefix_cached_with_build",
