@@ -75,7 +75,7 @@ class Driver:
         """Journals an event, takes it into the history, and tells the watchers."""
         return self._ledger.write(kind, **fields)
 
-    def together(self) -> AbstractContextManager[None]:
+    def together(self) -> AbstractContextManager[object]:
         """The block's events share one wait for the disk; the watchers hear them after it."""
         return self._ledger.together()
 
@@ -216,7 +216,7 @@ class Driver:
         number = len(self.history.suggested) + 1
         if number > self.plan.trials + self.history.extended or self._spent():
             return None
-        if common_failure(self.history.suggested, self.history.tried_before):
+        if common_failure(self.history):
             return None
         suggestion = self._searcher.suggest(number)
         if suggestion is None:
@@ -280,7 +280,7 @@ class Driver:
         return self.plan.is_spent(self.elapsed() - self.history.extended_at)
 
     def _why_over(self) -> str:
-        if alike := common_failure(self.history.suggested, self.history.tried_before):
+        if alike := common_failure(self.history):
             return f"every trial failed alike ({alike.kind}): {alike.message}"
         if self._spent():
             return f"the time budget of {self.plan.seconds:.0f} s is spent"

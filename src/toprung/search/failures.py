@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from toprung.trial.decision import Failure, Verdict
-from toprung.trial.history import TrialRecord
+from toprung.trial.history import History
 
 SAME_FAILURES = 5
 """After as many failures of one kind, and no usable report, no more trials are begun."""
@@ -31,14 +31,12 @@ def judge(failure: Failure, earlier: Sequence[Failure]) -> Verdict:
     return Verdict(False, f"{failure.kind}: {failure.message}{tried}")
 
 
-def common_failure(records: Sequence[TrialRecord], begin: int = 0) -> Failure | None:
-    """The failure that every trial so far has ended with, if there are enough of them.
-
-    Args:
-        records: of the trials, in the order of their suggestion.
-        begin: how many of the first do not count.
-    """
-    # Asked before each suggestion: as a rule the first record that counts is the answer.
+def common_failure(history: History) -> Failure | None:
+    """The failure that every trial since the last extension has ended with, if they are enough."""
+    # Asked before each suggestion: as a rule nothing has failed, or the first record is usable.
+    if history.failures < SAME_FAILURES:
+        return None
+    records, begin = history.suggested, history.tried_before
     if any(records[i].resource for i in range(begin, len(records))):
         return None
     ends = [r.failures[-1] for r in records[begin:] if r.failures and r.state != "running"]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 
 from toprung.trial.history import History
-from toprung.trial.journal import Event, Journal
+from toprung.trial.journal import Block, Event, Journal
 
 Watcher = Callable[[Event], None]
 
@@ -27,6 +27,7 @@ class Ledger:
         self._watchers = list(watchers)
         self._untold: list[Event] = []
         self._blocks = 0
+        self._block = Block(self._begin_block, self._end_block)
 
     def write(self, kind: str, **fields: object) -> Event:
         """Journals an event and takes it into the history."""
@@ -37,26 +38,31 @@ class Ledger:
             self._tell()
         return event
 
-    @contextmanager
-    def together(self) -> Iterator[None]:
+    def together(self) -> AbstractContextManager[object]:
         """The block's events share one wait for the disk; the watchers hear them after it.
+
+        An error in the block does not undo what was written before it.
 
         Raises:
             OSError: the disk refuses; see ``Journal.together``.
         """
+        return self._block
+
+    def _begin_block(self) -> None:
         self._blocks += 1
+        if self._blocks == 1:
+            self._journal.together().__enter__()
+
+    def _end_block(self) -> None:
+        self._blocks -= 1
+        if self._blocks:
+            return
         try:
-            with self._journal.together():
-                yield
-        except BaseException:
-            # What was written before the error stays and is told, unless the disk refused it.
-            if self._journal.broken:
-                self._untold.clear()
+            self._journal.together().__exit__(None, None, None)
+        except OSError:
+            self._untold.clear()
             raise
-        finally:
-            self._blocks -= 1
-            if not self._blocks:
-                self._tell()
+        self._tell()
 
     def watch(self, watcher: Watcher) -> None:
         """Has one more watcher called with each new event."""

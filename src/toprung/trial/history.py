@@ -74,6 +74,7 @@ class History:
     Attributes:
         trials: by id, in the order of their suggestion.
         suggested: those of the search itself, without the further seeds of finalists.
+        failures: of all trials.
         closed: why the search phase ended; None while it goes on.
         extended: trials added to the budget after the start.
         extended_at: seconds of search time at the last extension; time budgets start there.
@@ -87,6 +88,7 @@ class History:
 
     trials: dict[str, TrialRecord] = field(default_factory=dict)
     suggested: list[TrialRecord] = field(default_factory=list)
+    failures: int = 0
     baselines: dict[str, BaselineRecord] = field(default_factory=dict)
     closed: str | None = None
     extended: int = 0
@@ -158,6 +160,7 @@ def _promoted(history: History, event: Event) -> None:
 def _failed(history: History, event: Event) -> None:
     record = history.trials[event["trial"]]
     record.failures.append(Failure(event["class"], event["message"]))
+    history.failures += 1
     record.state, record.reason = event["state"], event["reason"]
     record.attempt, record.shrink, record.began = event["attempt"], event["shrink"], None
     record.reports = [r for r in record.reports if r.resource <= record.resource]
