@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -95,6 +97,22 @@ def test_every_family_with_exchangeable_attention_is_stacked(
     expected = alone(trainer(cards=cards), assignments)
     plan = trainer(cards=cards, folder=tmp_path / "stacked")
     check_same(stacked(plan, assignments), expected)
+
+
+def test_attention_to_neighbours_only_is_stacked(
+    trainer: Make, assign: Assign, tmp_path: Path, encoders: dict[str, Path]
+) -> None:
+    near = tmp_path / "near"
+    shutil.copytree(encoders["modernbert"], near)
+    config = json.loads((near / "config.json").read_text())
+    (near / "config.json").write_text(json.dumps({**config, "local_attention": 4}))
+    assignments = [assign(n, **values) for n, values in enumerate(TRIALS[:2], 1)]
+    far = {"tiny": find_card(str(encoders["modernbert"]))}
+    cards = {"tiny": find_card(str(near))}
+    expected = alone(trainer(cards=cards), assignments)
+    check_same(stacked(trainer(cards=cards, folder=tmp_path / "stacked"), assignments), expected)
+    others = alone(trainer(cards=far, folder=tmp_path / "far"), assignments)
+    assert [r.metrics["log_loss"] for r in others] != [r.metrics["log_loss"] for r in expected]
 
 
 def test_bfloat16_trials_are_stacked_too(trainer: Make, assign: Assign, tmp_path: Path) -> None:

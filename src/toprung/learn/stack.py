@@ -7,15 +7,13 @@ from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch.nn import functional
 
 from toprung.core.errors import FixSpec, Interrupted, Problem, TrialDiverged
-from toprung.learn.backbone.encoder import Encoder
-from toprung.learn.backbone.stacked import Block, Branch, StackedEncoder
-from toprung.learn.batches import Rows, collate
+from toprung.learn.backbone.stacked import Branch
 from toprung.learn.loop import Part, Passes
 from toprung.learn.plan import Plan
 from toprung.learn.run import Run
+from toprung.learn.trunk import Trunk
 from toprung.trial.config import Assignment, TrialConfig
 from toprung.trial.report import Report
 
@@ -60,13 +58,15 @@ class Stack:
     batch is complete. What they must share: backbone, depth, precision and adapted matrices.
 
     Losses are those of the trial alone. In float32 on one thread of a CPU most are equal in
-    every bit, dropout included; where not, they differ by 1e-6 of their size or less, because
-    a matrix product over more rows may sum in another order.
+    every bit, dropout included; where not, they differ by about 1e-7 of their size, because a
+    matrix product over more rows may sum in another order.
 
     It pays where a trial alone leaves the device waiting: on a graphics card, whose launches
-    and narrow products take as long for one small batch as for many (PLoRA, arXiv:2508.02932,
-    HFTA, arXiv:2102.02344: 3 to 15 times). On a CPU, which one trial fills, it gains nothing,
-    0.90 to 1.02 times, so nothing here stacks trials unasked.
+    and narrow products take as long for one small batch as for many (up to 12.8 times in PLoRA,
+    arXiv:2508.02932, up to 15.1 in HFTA, arXiv:2102.02344; not measured here, for want of a
+    card). On a CPU, which one trial fills, it gains nothing, so nothing stacks trials unasked.
+    Memory grows with the trials: where it runs out, the pass raises, and whoever called goes on
+    with fewer trials from their checkpoints.
 
     Args:
         plan: of the search.
@@ -75,7 +75,7 @@ class Stack:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self._seats: list[_Seat] = []
-        self._frozen: _Frozen | None = None
+        self._trunk: Trunk | None = None
         self._heard: deque[Report | Failed] = deque()
 
     @property
@@ -96,9 +96,9 @@ class Stack:
             text = "only lora can be stacked, and not on DeBERTa, whose attention is its own code."
             raise FixSpec(seat.trial, [Problem("adapter", text)])
         if not self._seats:
-            self._frozen = _Frozen(seat.run, seat.branch)
-        assert self._frozen is not None
-        self._frozen.check(seat.run, seat.branch)
+            self._trunk = Trunk(seat.run, seat.branch)
+        assert self._trunk is not None
+        self._trunk.check(seat.run, seat.branch)
         self._heard += [r for r in seat.run.reports if r.resource > assignment.start]
         self._seats.append(seat)
 
@@ -109,8 +109,8 @@ class Stack:
     def reports(self) -> Iterator[Report | Failed]:
         """Trains until every trial is at its last point, telling of each point reached.
 
-        Between two reports trials may ``join`` and ``leave``. Every report is backed by a
-        checkpoint, as those of ``Trainer`` are.
+        Between two reports trials may ``join`` and ``leave``. Checkpoints are written where
+        ``Trainer`` writes them.
 
         Raises:
             Interrupted: the pause file exists; each trial goes on from where it is, bit for bit.
@@ -146,11 +146,11 @@ class Stack:
         return asked
 
     def _pass(self, asked: Sequence[tuple[_Seat, Part]]) -> None:
-        assert self._frozen is not None
+        assert self._trunk is not None
         began = self.plan.clock.seconds()
-        blocks = self._frozen.blocks([(seat.run, seat.branch, part.rows) for seat, part in asked])
+        blocks = self._trunk.blocks([(seat.run, seat.branch, part.rows) for seat, part in asked])
         losses: list[torch.Tensor] = []
-        found = self._frozen.upper(blocks)
+        found = self._trunk.upper(blocks)
         for (seat, part), block, states in zip(asked, blocks, found, strict=True):
             run = seat.run
             with run.streams.turn():
@@ -211,89 +211,3 @@ class _Seat:
                 heard.append(report)
             self._passes = None
         return self.part
-
-
-class _Frozen:
-    """What the trials of a stack share: frozen layers, below their updates and around them."""
-
-    def __init__(self, run: Run, branch: Branch) -> None:
-        self._facts = _facts(run, branch)
-        self._model = run.model
-        self._half = run.plan.precision == "bfloat16"
-        self._first = run.model.encoder.frozen_layers
-        self._embeddings = self._encoder(run).part(0, 0, embed=True)
-        self._upper = StackedEncoder(self._encoder(run), self._first, branch.targets)
-
-    def _encoder(self, run: Run) -> Encoder:
-        encoder = Encoder(run.backbone.encoder, run.card, run.depth)
-        if self._half:
-            encoder.halve()
-        return encoder
-
-    def check(self, run: Run, branch: Branch) -> None:
-        """Raises FixSpec where a trial does not share all that it must."""
-        ours, its = self._facts, _facts(run, branch)
-        texts = [f"its {name} is {its[name]}, that of the others {ours[name]}."
-                 for name in ours if ours[name] != its[name]]  # fmt: skip
-        if texts:
-            raise FixSpec(run.config.trial, [Problem("adapter", text) for text in texts])
-
-    def blocks(self, asked: Sequence[tuple[Run, Branch, Rows]]) -> list[Block]:
-        """Each trial's rows below the adapted layers, cached or computed in one pass for all."""
-        found: list[tuple[torch.Tensor, torch.Tensor] | None] = []
-        fresh: list[tuple[torch.Tensor, torch.Tensor]] = []
-        for run, _, rows in asked:
-            inputs = run.loop.feed.inputs
-            found.append(inputs.states(run.model, rows) if self._first else None)
-            if found[-1] is None:
-                fresh.append(collate(inputs.tokens, rows, inputs.padding, inputs.device))
-        computed = iter(self._below(fresh))
-        blocks: list[Block] = []
-        for (run, branch, rows), pair in zip(asked, found, strict=True):
-            states, mask = next(computed) if pair is None else pair
-            lengths = run.loop.feed.inputs.tokens.lengths[rows]
-            whole = bool((lengths == mask.shape[1]).all())
-            blocks.append(Block(branch, states.float(), mask, whole))
-        return blocks
-
-    def _below(
-        self, fresh: Sequence[tuple[torch.Tensor, torch.Tensor]]
-    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        if not fresh:
-            return
-        width = max(mask.shape[1] for _, mask in fresh)
-        ids, masks = (
-            torch.cat([functional.pad(both[i], (0, width - both[i].shape[1])) for both in fresh])
-            for i in (0, 1)
-        )
-        states = torch.split(self._lower(ids, masks), [len(mask) for _, mask in fresh])
-        for part, (_, mask) in zip(states, fresh, strict=True):
-            yield part[:, : mask.shape[1]], mask
-
-    def _lower(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        if self._first:
-            return self._model.lower(ids, mask)
-        with torch.no_grad(), self._autocast(ids.device):
-            states: torch.Tensor = self._embeddings(
-                input_ids=ids, attention_mask=mask
-            ).last_hidden_state
-        return states
-
-    def upper(self, blocks: Sequence[Block]) -> list[torch.Tensor]:
-        """Each trial's token vectors after the last layer."""
-        with self._autocast(blocks[0].mask.device):
-            found: list[torch.Tensor] = self._upper(blocks)
-        return found
-
-    def _autocast(self, device: torch.device) -> torch.autocast:
-        return torch.autocast(device.type, torch.bfloat16, enabled=self._half)
-
-
-def _facts(run: Run, branch: Branch) -> dict[str, object]:
-    return {
-        "backbone": run.card.name,
-        "weights' SHA-256": run.backbone.sha256,
-        "depth": run.model.encoder.depth,
-        "number of adapted matrices": len(branch.targets),
-        "lowest adapted layer": run.model.encoder.frozen_layers,
-    }

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import numpy as np
 import torch
 from peft.tuners.lora import Linear as LoraLinear
 from torch import nn
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS, AttentionInterface
 
 from toprung.learn.backbone.encoder import Encoder
+from toprung.learn.device import place
 from toprung.learn.streams import Streams
 
 _NAME = "toprung_stacked"
@@ -83,6 +86,10 @@ class Block:
         """B x T."""
         return self.mask.numel()
 
+    @cached_property
+    def _real(self) -> torch.Tensor:
+        return self.mask[:, None, None, :].bool().expand(-1, -1, self.mask.shape[1], -1)
+
     def seen(self, window: int | None) -> torch.Tensor | None:
         """(B, 1, T, T), true where a token looks; None where everywhere.
 
@@ -91,11 +98,9 @@ class Block:
         """
         width = self.mask.shape[1]
         if window is None or width <= window:
-            if self.whole:
-                return None
-            return self.mask[:, None, None, :].bool().expand(-1, -1, width, -1)
-        place = torch.arange(width, device=self.mask.device)
-        return self.mask[:, None, None, :].bool() & ((place[:, None] - place).abs() < window)
+            return None if self.whole else self._real
+        column = torch.arange(width, device=self.mask.device)
+        return self._real & ((column[:, None] - column).abs() < window)
 
 
 class StackedEncoder(nn.Module):
@@ -133,11 +138,11 @@ class StackedEncoder(nn.Module):
 
     def forward(self, blocks: Sequence[Block]) -> list[torch.Tensor]:
         """Each block's token vectors after the last layer, (B, T, H) each."""
-        widths = [torch.arange(b.mask.shape[1], device=b.mask.device) for b in blocks]
-        places = [w.repeat(len(b.mask)) for w, b in zip(widths, blocks, strict=True)]
+        rows = [np.tile(np.arange(b.mask.shape[1]), len(b.mask)) for b in blocks]
+        places = place(torch.from_numpy(np.concatenate(rows)), blocks[0].mask.device)
         flat = torch.cat([block.states.flatten(0, 1) for block in blocks])
         with self._now.over(blocks):
-            found = self.layers(inputs_embeds=flat[None], position_ids=torch.cat(places)[None])
+            found = self.layers(inputs_embeds=flat[None], position_ids=places[None])
             parts = self._now.each(found.last_hidden_state)
         return [part.view(*b.mask.shape, -1) for part, b in zip(parts, blocks, strict=True)]
 
