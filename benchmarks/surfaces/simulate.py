@@ -10,7 +10,6 @@ virtual clock. The same recordings and options give the same files.
 from __future__ import annotations
 
 import argparse
-import copy
 import hashlib
 import json
 import re
@@ -19,11 +18,9 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-from optuna.storages import _in_memory
 from playing import BestOfFirstRung, Curve, Method, play
 from portfolio import best, greedy
 from space import DATASETS, HERE, POINTS
@@ -45,7 +42,9 @@ from toprung.search.searchers.tpe import Tpe
 SETTINGS = {1: (100, 32), 4: (100, 16), 16: (100, 8), 64: (100, 4), 256: (256, 4), 1024: (1024, 4)}
 BEST = 10
 NEAR = 0.01
+WARM, REFINED = 16, 4  # most workers of warm starts; workers of refinements
 RESAMPLES = 2000
+STOP = partial(Asha, rule="stop")
 
 
 @dataclass(frozen=True)
@@ -57,22 +56,26 @@ class Cell:
     workers: int
 
 
-def main_methods(other: Surface, trials: int, tpe: Callable[[], Searcher]) -> Iterator[Method]:
-    """The methods of the main table; warm starts come from the other surface."""
+def cold_methods(trials: int, tpe: Callable[[], Searcher]) -> Iterator[Method]:
+    """Every searcher with every way to stop early."""
     one_rung = partial(BestOfFirstRung, trials, BEST)
-    stop = partial(Asha, rule="stop")
+
     yield Method("grid, all to the end", Fifo, Grid)
     for name, searcher in (("random", Random), ("TPE", tpe)):
         yield Method(f"{name}, all to the end", Fifo, searcher)
         yield Method(f"{name}, first rung then best {BEST}", one_rung, searcher)
-        yield Method(f"{name}, ASHA stop", stop, searcher)
+        yield Method(f"{name}, ASHA stop", STOP, searcher)
         yield Method(f"{name}, ASHA promote", Asha, searcher)
+
+
+def warm_methods(other: Surface, tpe: Callable[[], Searcher]) -> Iterator[Method]:
+    """Searches that begin with configurations that were good on the other surface."""
     yield Method("TPE, ASHA promote, best 5 of the other first", Asha, tpe, best(other, 5))
     for size in (3, 5, 8):
         chosen = greedy([other], size)
         yield Method(f"TPE, ASHA promote, portfolio of {size} first", Asha, tpe, chosen)
     chosen = greedy([other], 5)
-    yield Method("TPE, ASHA stop, portfolio of 5 first", stop, tpe, chosen)
+    yield Method("TPE, ASHA stop, portfolio of 5 first", STOP, tpe, chosen)
     yield Method("random, ASHA promote, portfolio of 5 first", Asha, Random, chosen)
     yield Method("TPE, all to the end, portfolio of 5 first", Fifo, tpe, chosen)
 
@@ -83,9 +86,7 @@ def refinements() -> Iterator[Method]:
     yield Method("η 9", partial(Asha, reduction_factor=9), Tpe)
     yield Method("lowest rung 3 times as high", Asha, Tpe, minimum=POINTS[1])
     yield Method("2 brackets", partial(Asha, brackets=2), Tpe)
-    yield Method(
-        "stop, lowest rung 3 times as high", partial(Asha, rule="stop"), Tpe, (), POINTS[1]
-    )
+    yield Method("stop, lowest rung 3 times as high", STOP, Tpe, (), POINTS[1])
     for startup in (5, 20, 40):
         yield Method(f"startup {startup}", Asha, partial(Tpe, startup=startup))
 
@@ -94,17 +95,10 @@ def methods_of(name: str, surfaces: Sequence[Surface], workers: int) -> list[Met
     other = next(surface for surface in surfaces if surface.name != name)
     trials = SETTINGS[workers][0]
     # Where all suggestions are asked for before the first report, TPE only draws at random, slowly.
-    found = list(main_methods(other, trials, Random if workers >= trials else Tpe))
-    return found + (list(refinements()) if workers in (4, 16) else [])
-
-
-def hurry() -> None:
-    """Has Optuna's storage in memory copy trials shallowly: the same suggestions in half the time.
-
-    A study is told every earlier trial for each suggestion, and would copy each of them deeply;
-    nothing here changes a trial after it was told.
-    """
-    _in_memory.copy = SimpleNamespace(deepcopy=copy.copy, copy=copy.copy)  # type: ignore[attr-defined]
+    tpe = Random if workers >= trials else Tpe
+    found = list(cold_methods(trials, tpe))
+    found += warm_methods(other, tpe) if workers <= WARM else []
+    return found + (list(refinements()) if workers == REFINED else [])
 
 
 def play_cell(cell: Cell, surfaces: Sequence[Surface], seeds: int) -> dict[str, Any]:
@@ -150,7 +144,7 @@ def play_cells(
     known = {Cell(x["surface"], x["method"], x["workers"]): x for x in found}
     missing = [cell for cell in cells if cell not in known]
     work = partial(play_cell, surfaces=surfaces, seeds=options.seeds)
-    with ProcessPoolExecutor(options.processes, initializer=hurry) as pool, path.open("a") as file:
+    with ProcessPoolExecutor(options.processes) as pool, path.open("a") as file:
         for cell, outcome in zip(missing, pool.map(work, missing), strict=True):
             known[cell] = outcome
             file.write(json.dumps(outcome) + "\n")
