@@ -34,6 +34,8 @@ _ABOUT = {
     "reject a difference of 0.5 points or more at p < 0.05.",
     "restriction_cost": "What LoRA in the top two layers costs in accuracy on held-out rows, "
     "against all six (`ratio` is top third / all layers by seed).",
+    "stacked_lora": "Several LoRA trials in shared passes, against the same trials one after the "
+    "other: rows per second of all. A CPU has nothing to gain by it; a graphics card may.",
     "physical_limit": "Share of the physical limit: real tokens per second × FLOP per token, "
     "against the best matrix product measured beside it.",
     "whole_search": "Seconds of a whole search to a target score on validation rows.",

@@ -30,9 +30,10 @@ SCRIPTS = (
     "training/lora.py",
     "training/equal_scores.py",
     "training/restriction.py",
+    "training/stacked.py",
     "whole_search/compare.py",
 )
-NOT_QUICK = ("schedulers/compare_rules.py", "training/restriction.py")
+NOT_QUICK = ("schedulers/compare_rules.py", "training/restriction.py", "training/stacked.py")
 QUICK_SECONDS = 295.0
 
 
