@@ -41,6 +41,12 @@ _ABOUT = {
     "whole_search": "Seconds of a whole search to a target score on validation rows.",
     "control_plane_trials": "Trials per second with nothing to train.",
     "control_plane_results": "Results per second with nothing to train.",
+    "control_plane_floor": "Trials that sleep: per cent over trials × seconds / slots.",
+    "control_plane_load": "A load generator at the desk that serves Ray's workers, with the "
+    "journal fsynced. `theirs` is the bar, and the ratio says how many times better than it.",
+    "control_plane_decisions": "A trial enters, reports at the lowest rung and is decided upon, "
+    "promotions included; Ray Tune's bracket takes the same report.",
+    "control_plane_tpe": "One suggestion of TPE, which is told at most 1,000 observations.",
     "ensemble_of_5": "Prediction. The ratio is time(5 members) / time(1 member): lower is better.",
     "memory_of_a_worker": "Memory of one resident worker, trial after trial (see the notes).",
     "memory_of_a_node": "Memory of a whole node with several workers (see the notes).",

@@ -24,6 +24,9 @@ HERE = Path(__file__).resolve().parent
 # In the order of the time that they take; those without a quick form are left out of --quick.
 SCRIPTS = (
     "schedulers/compare_rules.py",
+    "control_plane/rungs.py",
+    "control_plane/load.py",
+    "control_plane/ray_noop.py",
     "training/exactness.py",
     "prediction/ensemble_of_5.py",
     "memory/memory.py",
