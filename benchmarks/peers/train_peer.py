@@ -28,12 +28,14 @@ from rows import Rows, pick
 from transformers import (
     AutoModelForSequenceClassification,
     AutoTokenizer,
+    BertForSequenceClassification,
     DataCollatorWithPadding,
     Trainer,
     TrainerCallback,
     TrainingArguments,
     set_seed,
 )
+from transformers.modeling_outputs import SequenceClassifierOutput
 from transformers.utils import logging as transformers_logging
 
 MAX_LENGTH = 128
@@ -89,11 +91,24 @@ def tokenize(tokenizer: Any, rows: Rows, pad: bool) -> datasets.Dataset:
     return found.map(encode, batched=True, remove_columns=["text"])
 
 
+class MeanPooled(BertForSequenceClassification):
+    """The same with the mean of the token vectors in the place of BERT's pooler."""
+
+    def forward(
+        self, input_ids: torch.Tensor, attention_mask: torch.Tensor, labels: Any = None, **_: Any
+    ) -> SequenceClassifierOutput:
+        states = self.bert(input_ids, attention_mask=attention_mask).last_hidden_state
+        weights = attention_mask.unsqueeze(-1).to(states.dtype)
+        pooled = (states * weights).sum(1) / weights.sum(1)
+        logits = self.classifier(self.dropout(pooled))
+        loss = None if labels is None else torch.nn.functional.cross_entropy(logits, labels)
+        return SequenceClassifierOutput(loss=loss, logits=logits)
+
+
 def make_model(options: argparse.Namespace, classes: int) -> Any:
     """MiniLM with a new classifier, and LoRA of rank 8 on queries and values."""
-    model = AutoModelForSequenceClassification.from_pretrained(
-        get_model_path(), num_labels=classes, local_files_only=True
-    )
+    kind = MeanPooled if options.pooling == "mean" else AutoModelForSequenceClassification
+    model = kind.from_pretrained(get_model_path(), num_labels=classes, local_files_only=True)
     layers = model.config.num_hidden_layers
     top = list(range(layers - layers // 3, layers))
     lora = LoraConfig(
@@ -168,6 +183,7 @@ def main() -> None:
     parser.add_argument("--data", required=True, help="folder of one data set")
     parser.add_argument("--form", choices=("documented", "dynamic", "strong"), required=True)
     parser.add_argument("--layers", choices=("all", "top_third"), default="all")
+    parser.add_argument("--pooling", choices=("pooler", "mean"), default="pooler")
     parser.add_argument("--rows", type=int, default=0, help="of train; 0 is all")
     parser.add_argument("--steps", type=int, default=0, help="after the warm-up; 0: whole epochs")
     parser.add_argument("--epochs", type=float, default=1.0)

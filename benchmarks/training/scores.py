@@ -42,7 +42,7 @@ def accuracies(
     """Accuracy on held-out rows, one a seed; all seeds have the same rows.
 
     Args:
-        side: ``ours`` or ``strong``.
+        side: ``ours``; ``strong`` with ours's pooling; ``strong_pooler`` with BERT's own.
         folder: of the data set.
         size: of each training.
         seeds: of new weights, the order of rows and dropout.
@@ -84,8 +84,10 @@ def _kept(side: str, options: list[str]) -> float:
 
 def _script(side: str) -> list[str]:
     if side == "ours":
-        return [sys.executable, str(HERE / "train_ours.py"), "--pooling", "cls"]
-    return [peer_python(), str(HERE.parent / "peers" / "train_peer.py"), "--form", side]
+        return [sys.executable, str(HERE / "train_ours.py"), "--pooling", "mean"]
+    form, _, pooling = side.partition("_")
+    script = [peer_python(), str(HERE.parent / "peers" / "train_peer.py"), "--form", form]
+    return [*script, "--pooling", pooling or "mean"]
 
 
 def _digest(side: str, options: list[str]) -> str:
