@@ -11,13 +11,16 @@ script goes on where it was. ``--anew`` forgets them.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import shutil
+import signal
 import statistics
 import sys
 import tempfile
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -53,16 +56,19 @@ class Runs:
 
 
 def main() -> None:
+    # What ends this script ends the run at hand too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     parser = arguments(__doc__)
     parser.add_argument("--datasets", nargs="+", choices=list(SETTINGS), default=list(SETTINGS))
-    parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS))
+    parser.add_argument("--peers", nargs="+", choices=PEERS, help="all of them")
     parser.add_argument("--documented-repeats", type=int, default=3, help="it takes minutes")
     parser.add_argument("--anew", action="store_true", help="forget what was measured before")
     options = parser.parse_args()
     settings = [SETTINGS[name] for name in options.datasets]
     if options.quick:
         settings = [smallest(setting) for setting in settings[:1]]
-        options.repeats, options.peers = 1, ["strong"]
+        options.repeats = 1
+    options.peers = options.peers or (["strong"] if options.quick else PEERS)
     options.peers = [peer for peer in options.peers if interpreter(peer)]
     scratch = KEPT.with_name("bench-whole-search-quick.json") if options.quick else KEPT
     runs = Runs(scratch, options.anew or options.quick)
@@ -93,7 +99,8 @@ def take_turn(
         runs.keep(key, found)
         best = max((report["score"] for report in found["reports"]), default=0.0)
         hit = seconds_to(found, setting.target)
-        say(f"  {found['seconds']:.0f} s in all, best {best:.3f}, target after {hit} s")
+        when = "never reached" if hit is None else f"after {hit:.0f} s"
+        say(f"  {found['seconds']:.0f} s in all, best {best:.3f}, target {when}")
 
 
 def run(setting: Setting, folder: Path, name: str, *, seed: int, seconds: float | None) -> Run:
@@ -114,7 +121,8 @@ def run(setting: Setting, folder: Path, name: str, *, seed: int, seconds: float 
     errors = done.output.get("errors", ["no output"])
     if errors or not done.output["reports"]:
         raise SystemExit(f"{name} on {setting.dataset}: {errors or 'no score'}")
-    return {**done.output, "wall": done.wall, "cpu": done.cpu, "peak_rss": done.peak_rss}
+    measured = {name: getattr(done, name) for name in ("wall", "cpu", "peak_rss", "others")}
+    return {**done.output, **measured}
 
 
 def peer_line(name: str, order: str) -> list[str]:
@@ -144,9 +152,19 @@ def repeats_of(name: str, options: argparse.Namespace) -> int:
 
 
 def key_of(setting: Setting, name: str, repeat: int) -> str:
-    """The name of a run; of another size, nothing is taken over. The target may change."""
-    size = "-".join(map(str, (*setting.rungs, setting.trials, setting.rows)))
-    return f"{setting.dataset}/{size}/{name}/{repeat}"
+    """The name of a run; of another size or other code, nothing is kept. The target may change."""
+    size = (*setting.rungs, setting.rows, setting.held_out, setting.configurations())
+    code = _code(ROOT / "src" / "toprung") if name == "ours" else _code(HERE / "peers")
+    facts = hashlib.sha256(json.dumps([size, code]).encode()).hexdigest()[:12]
+    return f"{setting.dataset}/{name}/{repeat}/{facts}"
+
+
+@lru_cache
+def _code(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def seconds_to(found: Run, target: float) -> float | None:
@@ -211,6 +229,7 @@ def to_target(setting: Setting, pairs: Sequence[Any]) -> dict[str, Any]:
     note = f"seconds to {setting.target:.3g}; whole searches: {statistics.median(total):.1f}×"
     if any(missed.values()):
         note += f"; never reached by ours {missed['ours']}, by the peer {missed['theirs']} times"
+    note += disturbed(pairs)
     return {
         **spread(each),
         "ours": statistics.median([our for our in ours if our is not None] or [0.0]),
@@ -243,7 +262,7 @@ def at_equal_time(setting: Setting, pairs: Sequence[Any]) -> dict[str, Any]:
     ]
     note = (
         f"at equal time: best score {scores[0]:.3f} ours, {scores[1]:.3f} the peer's; ratio of "
-        "seconds to the lower of both"
+        f"seconds to the lower of both{disturbed(pairs)}"
     )
     return {
         **spread(each),
@@ -253,6 +272,12 @@ def at_equal_time(setting: Setting, pairs: Sequence[Any]) -> dict[str, Any]:
         "best_score_theirs": scores[1],
         "note": note,
     }
+
+
+def disturbed(pairs: Sequence[Any]) -> str:
+    """What to add to a note where other processes took more than a twentieth of the machine."""
+    worst = max(run["others"] for pair in pairs for run in pair)
+    return f"; not quiet: others took up to {worst:.0%} of the machine" if worst > 0.05 else ""
 
 
 def spread(each: Sequence[float]) -> dict[str, float]:

@@ -83,7 +83,9 @@ def main() -> None:
     logging.disable(logging.WARNING)
     with contextlib.redirect_stdout(sys.stderr):
         found = fit(order)
-    print(json.dumps(found))
+    print(json.dumps(found), flush=True)
+    # Whatever its libraries print at the end would stand after that line.
+    os._exit(0)
 
 
 if __name__ == "__main__":
