@@ -128,7 +128,7 @@ def render(entries: Sequence[Entry]) -> str:
     names = sorted({entry["name"] for entry in entries})
     names.sort(key=lambda name: list(_ABOUT).index(name) if name in _ABOUT else len(_ABOUT))
     machines = _machines(entries)
-    parts = [_HEAD]
+    parts = [_HEAD, *_summary(entries)]
     for name in names:
         found = [entry for entry in entries if entry["name"] == name]
         found.sort(key=lambda entry: (entry["dataset"], _theirs_first(entry), entry["peer"]))
@@ -147,6 +147,21 @@ def number(value: float) -> str:
         return f"{value:g}"
     places = max(0, 2 - math.floor(math.log10(abs(value))))
     return f"{value:,.{min(places, 9)}f}"
+
+
+def _summary(entries: Sequence[Entry]) -> list[str]:
+    """How many bars are met, and which are not."""
+    verdicts = [(entry, bar_of(entry)[1]) for entry in entries]
+    judged = [(entry, verdict) for entry, verdict in verdicts if verdict]
+    if not judged:
+        return []
+    below = [
+        f"- {entry['name']}, {entry['dataset']}, {entry['peer']}: {number(entry['ratio'])}"
+        for entry, verdict in judged
+        if verdict != _verdict(True)
+    ]
+    lines = [f"Bars met: {len(judged) - len(below)} of {len(judged)}."]
+    return ["\n".join([*lines, *(["Not met:", "", *below] if below else []), ""])]
 
 
 def _table(name: str, entries: Sequence[Entry], machines: dict[str, str]) -> list[str]:
