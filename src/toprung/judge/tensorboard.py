@@ -33,6 +33,8 @@ _TEXT_TAGS = {
     "finalist": "promotion",
 }
 _OF_TRAINING = ("learning_rate", "gradient_norm", "rows_per_second")
+# A process may have 1,024 files open as a rule; a closed one is opened again when it is due.
+_MOST_OPEN = 256
 
 
 class Scalars:
@@ -70,12 +72,15 @@ class Scalars:
         self._generation = empty_event_files(folder) + 1
         for event in earlier:
             self._take(event)
-        self._flush()
+        for file in self._open_files():
+            file.flush()
 
     def __call__(self, event: Event) -> None:
         """Takes in the next event; what it tells is on disk when this returns."""
         self._take(event)
-        self._flush()
+        for file in (self._root, self._files.get(event.get("trial", ""))):
+            if file is not None:
+                file.flush()
 
     def close(self) -> None:
         """Closes all files."""
@@ -168,12 +173,10 @@ class Scalars:
 
     def _write(self, trial: str, summary: summary_pb2.Summary, step: int, wall_time: float) -> None:
         if trial not in self._files:
+            if len(self._files) >= _MOST_OPEN:
+                self._files.pop(next(iter(self._files))).close()
             self._files[trial] = EventFile(self._folder / trial, self._generation, wall_time)
         self._files[trial].write(summary, step, wall_time)
-
-    def _flush(self) -> None:
-        for file in self._open_files():
-            file.flush()
 
     def _open_files(self) -> list[EventFile]:
         return [*([self._root] if self._root else []), *self._files.values()]
