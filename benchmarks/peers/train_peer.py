@@ -171,7 +171,8 @@ def train(options: argparse.Namespace) -> dict[str, Any]:
     report = watch.measured()
     if options.evaluate:
         found = trainer.predict(tokenize(tokenizer, held_out, padded))
-        correct = np.argmax(found.predictions, axis=1) == np.asarray(held_out.labels)
+        # Not the labels of held_out: grouping by length reorders these rows too.
+        correct = np.argmax(found.predictions, axis=1) == found.label_ids
         report["accuracy"], report["held_out"] = float(correct.mean()), len(held_out.labels)
     if options.losses:
         report["losses"] = [e["loss"] for e in trainer.state.log_history if "loss" in e]
