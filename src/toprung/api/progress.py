@@ -15,6 +15,8 @@ from toprung.spec.spec import SearchSpec
 from toprung.trial.history import History
 from toprung.trial.journal import Event
 
+_DRAW_SECONDS = 0.25
+
 
 @dataclass(frozen=True)
 class Standing:
@@ -93,6 +95,7 @@ class NotebookBar:
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
+        self._drawn_at = float("-inf")
         self._bar = tqdm(total=progress.spec.trials, unit="trial", desc=progress.spec.name)
 
     def __call__(self, event: Event) -> None:
@@ -100,6 +103,9 @@ class NotebookBar:
         self._progress(event)
         if event["kind"] not in ("decided", "failed", "closed"):
             return
+        if event["at"] < self._drawn_at + _DRAW_SECONDS and event["kind"] != "closed":
+            return
+        self._drawn_at = event["at"]
         standing = self._progress.standing()
         running = standing.counts.get("running", 0)
         self._bar.n = standing.suggested - running

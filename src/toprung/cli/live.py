@@ -17,6 +17,7 @@ from toprung.cli.console import ERRORS, duration
 from toprung.trial.journal import Event
 
 RECENT = 6
+_DRAW_SECONDS = 0.25
 
 
 class View:
@@ -26,6 +27,7 @@ class View:
         self._progress = progress
         self._live = live
         self._recent: list[str] = []
+        self._drawn_at = float("-inf")
         self._metric = progress.spec.metric.name
 
     def __call__(self, event: Event) -> None:
@@ -38,7 +40,10 @@ class View:
             ERRORS.print(f"{duration(event['at']):>8}  {said}", markup=False)
             return
         self._recent = [*self._recent, said][-RECENT:]
-        self._live.update(self._table(self._progress.standing()))
+        # Where thousands of trials stand takes longer to say than one of them to decide.
+        if event["at"] >= self._drawn_at + _DRAW_SECONDS or event["kind"] == "closed":
+            self._drawn_at = event["at"]
+            self._live.update(self._table(self._progress.standing()))
 
     def close(self) -> None:
         """Leaves the terminal as it is."""
