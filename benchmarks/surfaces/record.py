@@ -129,7 +129,7 @@ def record(surface: Surface, job: Job) -> dict[str, Any]:
     values = configurations()[job.number - 1]
     points, packed = train(surface, job, as_trained(values))
     line = {"number": job.number, "replica": job.replica, "values": values, "points": points}
-    with locked(surface.out / f".{surface.name}.lock"):
+    with locked(surface.work / "lock"):
         if packed is not None:
             path = surface.out / f"{surface.name}.npz"
             write_arrays(path, {**read_arrays(path), **packed})

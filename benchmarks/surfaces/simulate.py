@@ -199,7 +199,9 @@ def describe(surface: Surface) -> dict[str, Any]:
             for at in range(len(POINTS))
         ],
         "cost_share": [round(float(x), 3) for x in surface.costs.mean(axis=0) / surface.full_cost],
-        "seed_noise": [round(float(x), 4) for x in surface.noise.std(axis=0)],
+        "seed_noise": [
+            round(float(x), 4) for x in (surface.noise.std(axis=0) if len(surface.noise) else ())
+        ],
     }
 
 

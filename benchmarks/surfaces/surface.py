@@ -18,6 +18,7 @@ from toprung.trial.space import Choice, Scalar, Space, Values
 
 Floats = NDArray[np.float64]
 METRIC = "accuracy"
+ASSUMED_NOISE = 0.02  # between seeds, while none were recorded
 # A suggestion is answered within its kind of adapter, as long as one is left there.
 WEIGHTS = {"adapter": 100.0, "adapter.lora.layers": 10.0, "learning_rate": 4.0}
 
@@ -86,7 +87,10 @@ class Surface:
             return self
         chance = np.random.default_rng(seed)
         extra = (times - 1) * len(self)
-        drawn = self.noise[chance.integers(0, len(self.noise), extra)]
+        if len(self.noise):
+            drawn = self.noise[chance.integers(0, len(self.noise), extra)]
+        else:
+            drawn = chance.normal(0.0, ASSUMED_NOISE, (extra, len(POINTS)))
         pace = chance.uniform(0.9, 1.1, (extra, 1))
         return replace(
             self,
@@ -135,16 +139,14 @@ def _column(line: Mapping[str, Any], name: str) -> list[float]:
 
 
 def _noise(lines: Sequence[Mapping[str, Any]]) -> Floats:
-    """Differences of replicas from their configuration's mean; two points of SD where none."""
+    """Differences of replicas from their configuration's mean; none where nothing was repeated."""
     again = {line["number"] for line in lines if line["replica"]}
     found = []
     for number in sorted(again):
         curves = np.array([_column(x, METRIC) for x in lines if x["number"] == number])
         spread = (curves - curves.mean(axis=0)) * math.sqrt(len(curves) / (len(curves) - 1))
         found += [row for row in spread if np.isfinite(row).all()]
-    if found:
-        return np.array(found)
-    return np.random.default_rng(0).normal(0.0, 0.02, (64, len(POINTS)))
+    return np.array(found).reshape(-1, len(POINTS))
 
 
 class Nearest:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from space import configurations
+
 Found = Mapping[str, Any]
 
 
@@ -50,10 +52,13 @@ seeds. Points of report: {", ".join(map(str, found["points"]))} examples, which 
 def _surface(found: Found, surface: Found) -> list[str]:
     correlations = ", ".join(f"{x:.2f}" for x in surface["rank_correlation"])
     shares = ", ".join(f"{x:.0%}" for x in surface["cost_share"])
-    noise = ", ".join(f"{100 * x:.1f}" for x in surface["seed_noise"])
+    noise = (
+        ", ".join(f"{100 * x:.1f}" for x in surface["seed_noise"]) or "(2 assumed, none measured)"
+    )
     parts = [
         f"## {surface['name']}\n",
-        f"{surface['configurations']} configurations, of which {surface['near']} within 1 point of "
+        f"{surface['configurations']} of {len(configurations())} configurations are recorded on "
+        f"both data sets, {surface['near']} of them within 1 point of "
         f"the best ({surface['best']:.3f}). A full training costs {surface['full_cost']:.1f} "
         f"CPU-seconds in the mean, {surface['cheapest']:.1f} to {surface['dearest']:.1f}. At the "
         f"four points: rank correlation with the last one {correlations}; share of the cost "
