@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import cast
+from itertools import pairwise
+from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
+from torch.nn import functional
 
+from toprung.learn.backbone.encoder import Encoder
 from toprung.learn.evaluate import predict
 from toprung.learn.inputs import Inputs
 from toprung.learn.member import Member
 from toprung.learn.model import Classifier
 from toprung.learn.tokens import tokenize
 
+_WIDTH = 16
+
 
 def score_together(members: Sequence[Member], texts: Sequence[str]) -> list[NDArray[np.float32]]:
     """Each member's scores of N texts, (N, C) float32, as ``Member.logits`` gives them.
 
     Members on one backbone whose texts become the same tokens are scored batch by batch in one
-    pass: texts are tokenised once, and members that leave the same lowest layers frozen go on
-    from one computation of these. In float32 on one thread of a CPU every bit is that of the
-    member alone.
+    pass: texts are tokenised once, and every frozen layer that several of them have in common
+    runs once. In float32 on one thread of a CPU every bit is that of the member alone.
 
     Args:
         members: in any order; they need not share anything.
@@ -71,15 +75,60 @@ class _Stack(nn.Module):
     def __init__(self, models: Sequence[Classifier]) -> None:
         super().__init__()
         self.models = nn.ModuleList(models)
-        self.depths = [model.encoder.frozen_layers for model in models]
+        # One model for each height of the frozen layers, and the way up from one to the next.
+        heights = {model.encoder.frozen_layers: model for model in models}
+        self.frozen = {height: heights[height] for height in sorted(heights) if height}
+        self.between = {
+            upper: _stretch(self.frozen[upper], lower, upper)
+            for lower, upper in pairwise(self.frozen)
+        }
 
     def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Scores, (B, T) and (B, T) int64 → (B, outputs of the first + of the second + …)."""
-        states: dict[int, torch.Tensor] = {}
+        states = self._climb(ids, mask)
         scores: list[torch.Tensor] = []
-        for model, depth in zip(self.models, self.depths, strict=True):
+        for model in self.models:
             assert isinstance(model, Classifier)
-            if depth and depth not in states:
-                states[depth] = model.lower(ids, mask)
-            scores.append(model.from_states(states[depth], mask) if depth else model(ids, mask))
+            height = model.encoder.frozen_layers
+            scores.append(model.from_states(states[height], mask) if height else model(ids, mask))
         return torch.cat(scores, dim=1)
+
+    def _climb(self, ids: torch.Tensor, mask: torch.Tensor) -> dict[int, torch.Tensor]:
+        """Token vectors at each height, each going on from those below."""
+        found: dict[int, torch.Tensor] = {}
+        states: torch.Tensor | None = None
+        for height, model in self.frozen.items():
+            half = model.precision == "bfloat16"
+            with torch.autocast(ids.device.type, torch.bfloat16, enabled=half):
+                if states is None:
+                    states = model.encoder.lower(ids, mask)
+                else:
+                    states = _go_on(model.encoder, self.between[height], states, mask)
+            found[height] = states.to(model.kept_dtype)
+        return found
+
+
+def _go_on(
+    encoder: Encoder, stretch: Any, states: torch.Tensor, mask: torch.Tensor
+) -> torch.Tensor:
+    """Token vectors further up, (B, T, H): padded and masked as ``Encoder.lower`` does it.
+
+    What stands in the padding differs from there, and counts for nothing: it is masked.
+    """
+    rows, width = mask.shape
+    missing = min(-width % _WIDTH, max(0, encoder.max_length - width))
+    states = functional.pad(states, (0, 0, 0, missing))
+    mask = functional.pad(mask, (0, missing))
+    if bool(mask.all()):
+        states = torch.cat([states, states[:1]])
+        mask = torch.cat([mask, functional.pad(mask[:1, :1], (0, width - 1))])
+    found: torch.Tensor = stretch(inputs_embeds=states, attention_mask=mask).last_hidden_state
+    return found[:rows, :width]
+
+
+def _stretch(model: Classifier, lower: int, upper: int) -> Any:
+    """The frozen layers between two heights, without a norm after them."""
+    part = model.encoder.part(lower, upper, embed=False)
+    if hasattr(part, "final_norm"):
+        part.final_norm = nn.Identity()
+    return part
