@@ -35,7 +35,7 @@ space:
 searcher: {tpe: {startup: 4}}
 resource: {unit: examples, min: EXAMPLES, max: ALL}
 budget: {trials: TRIALS}
-trial: {cpus: CPUS}
+trial: {cpus: CPUS, precision: float32}
 baselines: [majority]
 ensemble: {greedy: {members: 2, candidates: 3}}
 seed: 3
