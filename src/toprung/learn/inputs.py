@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 
+from toprung.learn.backbone.load import Loaded
 from toprung.learn.batches import Rows, collate
 from toprung.learn.device import free_bytes, place
 from toprung.learn.held import Held, hold
 from toprung.learn.model import Classifier
-from toprung.learn.prefix import Prefix
-from toprung.learn.tokens import Tokens
+from toprung.learn.plan import Plan
+from toprung.learn.prefix import Prefix, PrefixKey
+from toprung.learn.prefixes import Prefixes
+from toprung.learn.tokens import Tokens, cached_tokens
 
 _SHARE_OF_FREE_MEMORY = 0.5
 
@@ -72,3 +76,41 @@ class Inputs:
         if not self.prefix.pays:
             self.prefix = None
         return states
+
+
+def open_inputs(
+    plan: Plan, names: Sequence[str], model: Classifier, backbone: Loaded, max_length: int
+) -> Inputs:
+    """Rows of splits, with the cache of what the frozen layers make of them where it fits.
+
+    Args:
+        plan: of the search.
+        names: of the splits, whose rows follow one another.
+        model: whose frozen layers the cache is of.
+        backbone: that the model is built on.
+        max_length: longest text in tokens.
+    """
+    texts = [text for name in names for text in plan.dataset.splits[name].texts]
+    tokens = cached_tokens(
+        plan.cache,
+        backbone.tokenizer,
+        backbone.tokenizer_sha256,
+        texts,
+        max_length=max_length,
+    )
+    device = next(model.parameters()).device
+    inputs = Inputs(tokens, int(backbone.tokenizer.pad_token_id or 0), device, gpus=plan.gpus)
+    if model.encoder.frozen_layers and plan.prefix_bytes != 0:
+        key = PrefixKey(
+            backbone=backbone.sha256,
+            layers=model.encoder.frozen_layers,
+            tokens=tokens.key,
+            dtype=model.kept_dtype,
+            threads=plan.cpus,
+            device=device.type,
+        )
+        caches = Prefixes(plan.cache / "prefix", plan.prefix_bytes)
+        inputs.prefix = caches.open(
+            key, tokens, hidden=model.encoder.hidden, padding=inputs.padding
+        )
+    return inputs

@@ -26,22 +26,19 @@ from toprung.learn.checkpoint import (
 )
 from toprung.learn.device import resolve_device, take_share
 from toprung.learn.evaluate import SCORED, predict, rows_to_score, write_scores
-from toprung.learn.inputs import Inputs
+from toprung.learn.inputs import Inputs, open_inputs
 from toprung.learn.loop import Feed, Loop, Passes, Progress
 from toprung.learn.losses._base import Loss
 from toprung.learn.model import build_model, load_weights
 from toprung.learn.optimizer import Optimizer
 from toprung.learn.plan import Plan
-from toprung.learn.prefix import PrefixKey
-from toprung.learn.prefixes import Prefixes
 from toprung.learn.settings import card_of, choose, settings_of
 from toprung.learn.streams import Streams
 from toprung.learn.tasks._base import Task
-from toprung.learn.tokens import cached_tokens
 from toprung.trial.config import Assignment
 from toprung.trial.report import Report
 
-_FORMAT = 1
+_FORMAT = 2
 _SECONDS_WITHOUT_CHECKPOINT = 60.0
 _TOKENS_AT_ONCE = {"cpu": 4096, "cuda": 65536}
 
@@ -243,32 +240,7 @@ class Run:
         return Loop(self.model, feed, (loss, kept), optimizer)
 
     def _inputs(self, names: tuple[str, ...]) -> Inputs:
-        """Rows of splits, with the cache of what the frozen layers make of them where it fits."""
-        texts = [text for name in names for text in self.plan.dataset.splits[name].texts]
-        tokens = cached_tokens(
-            self.plan.cache,
-            self.backbone.tokenizer,
-            self.backbone.tokenizer_sha256,
-            texts,
-            max_length=self.max_length,
-        )
-        padding = int(self.backbone.tokenizer.pad_token_id or 0)
-        inputs = Inputs(tokens, padding, self.device, gpus=self.plan.gpus)
-        frozen = self.model.encoder.frozen_layers
-        if frozen and self.plan.prefix_bytes != 0:
-            key = PrefixKey(
-                backbone=self.backbone.sha256,
-                layers=frozen,
-                tokens=tokens.key,
-                dtype=self.model.kept_dtype,
-                threads=self.plan.cpus,
-                device=self.device.type,
-            )
-            caches = Prefixes(self.plan.cache / "prefix", self.plan.prefix_bytes)
-            inputs.prefix = caches.open(
-                key, tokens, hidden=self.card.hidden, padding=inputs.padding
-            )
-        return inputs
+        return open_inputs(self.plan, names, self.model, self.backbone, self.max_length)
 
     @property
     def max_length(self) -> int:
