@@ -296,7 +296,8 @@ class News:
         self.worker.hear(word)
         assert self._silent.wait(10)
         self._silent.clear()
-        return self.worker.take()
+        said: list[dict[str, Any]] = json.loads(self.worker.take())
+        return said
 
 
 def order(start: int = 0) -> str:
@@ -338,9 +339,36 @@ def test_the_end_of_a_trial_closes_it_and_the_worker_takes_the_next() -> None:
     assert closed == ["t0001"] * 2
 
 
+def test_a_worker_outlives_a_trial_that_raises_while_it_is_closed() -> None:
+    def untidy(assignment: Assignment) -> Iterator[Report]:
+        try:
+            yield from train(assignment)
+        finally:
+            raise ValueError("no")
+
+    news = News(untidy)
+    news.talk(order())
+    assert news.talk(order(start=3))[-1]["report"]["resource"] == 9
+
+
+@pytest.mark.parametrize("metrics", [{"accuracy": {0.5}}, None, {"accuracy": 0.5, "x": object()}])
+def test_a_report_that_cannot_be_sent_is_the_trials_own_error(metrics) -> None:
+    def report(assignment: Assignment) -> Iterator[Report]:
+        yield Report("t0001", 2, metrics, 1.0)
+
+    news = News(report)
+    assert [one["failure"]["kind"] for one in news.talk(order())] == ["user_error"]
+    assert news.talk(REST)[0]["rests"]
+
+
 @pytest.mark.parametrize(
     ("raised", "kind"),
-    [(ValueError("no"), "user_error"), (MemoryError(), "out_of_memory"), (None, "metric_missing")],
+    [
+        (ValueError("no"), "user_error"),
+        (SystemExit(3), "user_error"),
+        (MemoryError(), "out_of_memory"),
+        (None, "metric_missing"),
+    ],
 )
 def test_a_worker_outlives_whatever_a_trial_raises(raised, kind) -> None:
     def fail(assignment: Assignment) -> Iterator[Report]:

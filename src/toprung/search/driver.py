@@ -61,7 +61,7 @@ class Driver:
         self.active: set[str] = set()
         self.interrupted = False
         self._ledger = Ledger(journal, watchers)
-        self.history = self._ledger.history
+        self.history, self._write = self._ledger.history, self._ledger.write
         self._scheduler, self._searcher = scheduler, searcher
         self._queue: deque[str] = deque()
         self.between = frozenset(p for p in plan.resource.points if not scheduler.decides_at(p))
@@ -96,7 +96,7 @@ class Driver:
             if record is None:
                 return None
             trial, start = record.config.trial, record.resource
-            self.write("started", trial=trial, attempt=record.attempt, **{"from": start})
+            self._write("started", trial=trial, attempt=record.attempt, **{"from": start})
         self.active.add(trial)
         return Assignment(record.config, start, record.attempt, record.shrink)
 
@@ -106,7 +106,7 @@ class Driver:
             return Stop("a late report of a trial that does not run here")
         record = self.history.trials[report.trial]
         with self.together():
-            self.write("reported", **report.to_json())
+            self._write("reported", **report.to_json())
             return self._decide(record, report)
 
     def fail(self, trial: str, failure: Failure) -> Verdict:
@@ -115,7 +115,7 @@ class Driver:
         verdict = judge(failure, record.failures)
         ends: State = "diverged" if failure.kind == "diverged" else "failed"
         shrink = record.shrink * 2 if failure.kind == "out_of_memory" else record.shrink
-        self.write(
+        self._write(
             "failed",
             trial=trial,
             **{"class": failure.kind},
@@ -143,11 +143,11 @@ class Driver:
         """Begins nothing more; what runs is left to go on from its checkpoint later."""
         if not self.interrupted:
             self.interrupted = True
-            self.write("interrupted")
+            self._write("interrupted")
 
     def extend(self, trials: int) -> None:
         """Adds trials to the budget and opens a finished search again."""
-        self.write("extended", trials=trials)
+        self._write("extended", trials=trials)
 
     def finish(self) -> None:
         """Ends the search phase: paused trials are stopped, each with its reason."""
@@ -157,7 +157,7 @@ class Driver:
             for record in self.history.in_state("paused"):
                 verdict = Stop(self._scheduler.verdict(record.config.trial))
                 self._write_decision(record, record.resource, verdict, by="end")
-            self.write("closed", reason=self._why_over())
+            self._write("closed", reason=self._why_over())
 
     def train_fully(
         self, trials: Sequence[str], *, seeds: int = 1, anew: bool = False
@@ -178,7 +178,7 @@ class Driver:
             if not anew:
                 wanted.append(trial)
                 if not record.finalist and record.state not in ("completed", "running"):
-                    self.write("finalist", trial=trial, reason="chosen for the ensemble")
+                    self._write("finalist", trial=trial, reason="chosen for the ensemble")
                     self._scheduler.drop(trial)
                     self._queue.append(trial)
             for number in range(0 if anew else 1, seeds):
@@ -190,7 +190,7 @@ class Driver:
         if name not in self.history.trials:
             seed = derive_seed(self.plan.seed, name)
             values = dict(record.config.values)
-            self.write(
+            self._write(
                 "suggested", trial=name, values=values, seed=seed, source="finalist", bracket=0
             )
             self._queue.append(name)
@@ -209,7 +209,7 @@ class Driver:
         promotion = None if self._spent() else self._scheduler.promote()
         if promotion is None:
             return None
-        self.write("promoted", trial=promotion.trial, reason=promotion.reason, by="rule")
+        self._write("promoted", trial=promotion.trial, reason=promotion.reason, by="rule")
         return self.history.trials[promotion.trial]
 
     def _suggested(self) -> TrialRecord | None:
@@ -222,7 +222,7 @@ class Driver:
         if suggestion is None:
             return None
         name = trial_id(number)
-        self.write(
+        self._write(
             "suggested",
             trial=name,
             values=suggestion,
@@ -239,7 +239,7 @@ class Driver:
         promotion = self._scheduler.finale()
         if promotion is None:
             return None
-        self.write("promoted", trial=promotion.trial, reason=promotion.reason, by="finale")
+        self._write("promoted", trial=promotion.trial, reason=promotion.reason, by="finale")
         return self.history.trials[promotion.trial]
 
     def _decide(self, record: TrialRecord, report: Report) -> Decision:
@@ -261,7 +261,7 @@ class Driver:
     def _write_decision(
         self, record: TrialRecord, resource: int, decision: Decision, *, by: str
     ) -> None:
-        self.write(
+        self._write(
             "decided",
             trial=record.config.trial,
             resource=resource,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from contextlib import suppress
 from typing import Any
 
@@ -57,7 +56,7 @@ class Resident(tune.Trainable):
             await asyncio.wait_for(self._silent.wait(), _MORE_SECONDS)
         self._news.clear()
         self._silent.clear()
-        return json.dumps(self._worker.take())
+        return self._worker.take()
 
     async def leave(self) -> None:
         """Lets ``train`` end, and with it this process."""

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import count
 from queue import SimpleQueue
 from threading import Thread
-from typing import Any
 
 from toprung.core.errors import Interrupted
 from toprung.search.runners._base import Train, begin, classify
@@ -57,7 +56,7 @@ class Worker:
         """
         self._train, self._manners, self._on_news = train, manners, on_news
         self._words: SimpleQueue[str] = SimpleQueue()
-        self._said: deque[dict[str, Any]] = deque()
+        self._said: deque[str] = deque()
         self._numbers = count(1)
         Thread(target=self._work, name="trials", daemon=True).start()
 
@@ -65,9 +64,9 @@ class Worker:
         """Takes a word of the driver."""
         self._words.put(word)
 
-    def take(self) -> list[dict[str, Any]]:
-        """All that was said since this was last called, in order."""
-        return [self._said.popleft() for _ in range(len(self._said))]
+    def take(self) -> str:
+        """All that was said since this was last called, in order: a JSON list."""
+        return f"[{', '.join(self._said.popleft() for _ in range(len(self._said)))}]"
 
     def _work(self) -> None:
         word = self._words.get()
@@ -76,19 +75,18 @@ class Worker:
                 word = self._follow(read_order(word)) or self._words.get()
                 continue
             if word == REST:
-                self._say("rests", True, waits=True)
+                self._say('"rests": true', waits=True)
             word = self._words.get()
 
     def _follow(self, assignment: Assignment) -> str | None:
         """Trains until the trial ends, or until a word ends it; returns that word."""
         trial, reached = assignment.config.trial, assignment.start
-        with closing(begin(self._train, assignment)) as reports:
+        reports = begin(self._train, assignment)
+        try:
             while True:
-                kind, said = _next(reports)
-                report = said if isinstance(said, Report) else None
+                report, said = _next(reports)
                 waits = report is None or self._needs_answer(report, reached)
-                value = report.to_json() if report else said
-                self._say(kind, value, trial=trial, waits=waits)
+                self._say(said, trial=trial, waits=waits)
                 if report is None:
                     return None
                 reached = report.resource
@@ -96,30 +94,35 @@ class Worker:
                     word = self._words.get()
                     if word != GO_ON:
                         return word
+        finally:
+            # The trial's course is decided; what it raises while it is closed changes nothing.
+            with suppress(BaseException):
+                reports.close()
 
     def _needs_answer(self, report: Report, reached: int) -> bool:
         if report.resource not in self._manners.between:
             return True
         return isinstance(examine(report, self._manners.metric, reached), Failure)
 
-    def _say(self, kind: str, value: Any, *, trial: str = "", waits: bool) -> None:
-        number = next(self._numbers)
-        self._said.append({"number": number, "trial": trial, kind: value, "waits": waits})
+    def _say(self, said: str, *, trial: str = "", waits: bool) -> None:
+        about = f'"number": {next(self._numbers)}, "trial": "{trial}", "waits": {json.dumps(waits)}'
+        self._said.append(f"{{{about}, {said}}}")
         self._on_news(waits)
 
 
-def _next(reports: Iterator[Report]) -> tuple[str, Any]:
-    """The next report of a trial, or how it has ended."""
+def _next(reports: Iterator[Report]) -> tuple[Report | None, str]:
+    """The next report of a trial, None where it has ended; and what is said of either."""
     try:
-        return "report", next(reports)
+        report = next(reports)
+        return report, f'"report": {json.dumps(report.to_json())}'
     except Interrupted:
-        return "interrupted", True
+        return None, '"interrupted": true'
     except StopIteration:
         failure = Failure("metric_missing", "the trial ended before its last rung")
-    # A trial is user code: whatever it raises becomes a class and a line, not a crash.
-    except Exception as error:
+    # A trial is user code: whatever it raises, or reports, becomes a class and a line, no crash.
+    except BaseException as error:
         failure = classify(error)
-    return "failure", asdict(failure)
+    return None, f'"failure": {json.dumps(asdict(failure))}'
 
 
 def write_order(assignment: Assignment) -> str:
