@@ -54,7 +54,7 @@ SPACE = Space(
     }
 )
 BADLY = Troubles(twice=0.05, late=0.05, lost=0.02, deaths=0.002, burst_seconds=0.5)
-RAMP = (1000, 2000, 3000, 4000, 5000, 6000, 8000, 10000)
+RAMP = (1000, 2000, 3000, 4000, 5000, 5500, 6000, 7000, 8000, 10000)
 
 
 @dataclass(frozen=True)
@@ -178,7 +178,7 @@ def main() -> None:
         say(f"calm:  {calm[-1]}")
         rough.append(run(1000, 1000, seconds, BADLY))
         say(f"rough: {rough[-1]}")
-        ramp = RAMP[4:5] if options.quick else RAMP
+        ramp = RAMP[:3] if options.quick else RAMP
         knees.append(knee(seconds / 4, ramp)[0])
         say(f"knee:  {knees[-1]:.0f} reports/s")
     if any(course.problems for course in (*calm, *rough)):
