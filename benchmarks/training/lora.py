@@ -141,6 +141,8 @@ def speed_entries(dataset: str, runs: Runs) -> list[Entry]:
     """Steady states: all layers, and the top third from the cache."""
     found = []
     for name, kind in (("lora_all_layers", "all"), ("lora_prefix_cached", "cached")):
+        if not any(side.startswith(f"{kind}_") for side in runs):
+            continue
         ours = runs[quicker(runs, kind)]
         for peer in PEERS:
             if peer not in runs or (kind == "all" and peer == "strong_top_third"):
@@ -170,6 +172,8 @@ def rate_with_build(run: Finished) -> float:
 
 def build_entries(dataset: str, runs: Runs) -> list[Entry]:
     """The top third from the cache, with the build spread over a search."""
+    if not any(side.startswith("cached_") for side in runs):
+        return []
     ours = runs[quicker(runs, "cached")]
     seconds = statistics.median(values(ours, "build_seconds"))
     size, rows = ours[0].output["bytes"] / 1e6, ours[0].output["built_rows"]
@@ -234,6 +238,7 @@ def measure(dataset: str, options: argparse.Namespace) -> list[Entry]:
     sizes = (QUICK if options.quick else FULL)[dataset]
     folder = data_folder(options.data.resolve(), dataset)
     sides = contestants(folder, sizes, options.threads, options.quick)
+    sides = [side for side in sides if not options.only or side.name in (*options.only, "peak")]
     keep = None if options.quick else ROOT / "results" / f"bench-lora-{dataset}.json"
     runs = interleave(sides, options.repeats, keep)
     for name, done in runs.items():
@@ -249,6 +254,8 @@ def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--datasets", nargs="+", choices=tuple(FULL), default=list(FULL))
     parser.add_argument("--threads", type=int, default=2, help="of every contestant")
+    sides = [*FULL["banking77"].steps]
+    parser.add_argument("--only", nargs="+", choices=sides, default=[], help="of the contestants")
     options = parser.parse_args()
     if options.quick:
         options.repeats, options.datasets = 1, ["banking77"]
