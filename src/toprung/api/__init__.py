@@ -167,8 +167,8 @@ class Search:
         """
         return Ensemble.load(self.folder.ensemble)
 
-    def predict(self, texts: Sequence[str]) -> list[str]:
-        """The ensemble's label of each text."""
+    def predict(self, texts: Sequence[str]) -> list[str] | list[tuple[str, ...]]:
+        """The ensemble's label of each text, or its labels where there may be several."""
         return self.ensemble().predict(texts)
 
     def predict_proba(self, texts: Sequence[str]) -> Any:

@@ -9,24 +9,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from toprung.api.opening import Run
 from toprung.api.searching import leaderboard, work
-from toprung.api.testing import TINY, open_test, summarise
+from toprung.api.testing import open_test, predictions, summarise
 from toprung.core.errors import GiveUp
 from toprung.core.files import new_folder, sha256_file, write_json
-from toprung.data.metrics import measure
-from toprung.judge.calibrate import Calibration, calibrate
+from toprung.data import tasks
+from toprung.judge.calibrate import Calibration, apply_temperature, calibrate
 from toprung.judge.ensembles._base import blend
 from toprung.judge.finalists import choose_finalists, member_report
 from toprung.judge.leaderboard import write_leaderboard
+from toprung.judge.thresholds import THRESHOLDS, fit_thresholds
 from toprung.learn.checkpoint import WEIGHTS
 from toprung.learn.member import save_member
 from toprung.learn.trainer import Trainer
 from toprung.ship.predictor import ENSEMBLE_NAME
-from toprung.trial.history import TrialRecord
 
 Floats = npt.NDArray[Any]
 
@@ -48,12 +47,14 @@ def ensemble(run: Run) -> None:
         raise GiveUp("No trial reached the last rung, so there is nothing to build from.")
     logits = {r.config.trial: predictions(run, r, "selection") for r in records}
     labels = run.dataset.splits["selection"].labels
-    weights = run.method.weigh(logits, labels, run.spec.metric)
-    blended = blend(logits, weights)
-    calibration = calibrate(blended, labels)
+    task = run.dataset.task
+    weights = run.method.weigh(logits, labels, run.spec.metric, task)
+    blended = blend(logits, weights, task)
+    calibration = calibrate(blended, labels, task)
     # What an earlier ensemble predicted is no word on this one.
     shutil.rmtree(run.folder.predictions, ignore_errors=True)
     said = _save(run, weights, calibration)
+    said |= _thresholds(run, weights, calibration.temperature)
     said["selection"] = _on_selection(run, blended, logits, weights)
     run.driver.write("test_opened")
     said["test"] = summarise(open_test(run), run.driver.history.tests_opened)
@@ -91,16 +92,9 @@ def _choose(run: Run) -> list[str]:
             # A file that a power cut emptied only costs its trial the look at its diversity.
             with suppress(OSError, ValueError, EOFError):
                 stopping[trial] = predictions(run, record, "stopping")
-    chosen = choose_finalists(leaderboard(run), stopping, run.method.candidates)
+    task = tasks.registry.get(run.spec.task)()
+    chosen = choose_finalists(leaderboard(run), stopping, run.method.candidates, task=task)
     return [finalist.trial for finalist in chosen]
-
-
-def predictions(run: Run, record: TrialRecord, split: str) -> Floats:
-    """A trial's logits (N, C) on a split, of the weights that it gives to an ensemble."""
-    best = member_report(record, run.spec.metric)
-    assert best is not None
-    file = run.folder.trials / record.config.trial / "predictions" / f"{best.resource}.{split}.npy"
-    return np.asarray(np.load(file, allow_pickle=False))
 
 
 def _candidates(run: Run, trials: Sequence[str]) -> list[str]:
@@ -113,11 +107,11 @@ def _candidates(run: Run, trials: Sequence[str]) -> list[str]:
 def _on_selection(
     run: Run, blended: Floats, logits: Mapping[str, Floats], weights: Mapping[str, float]
 ) -> dict[str, Any]:
-    labels, metric = run.dataset.splits["selection"].labels, run.spec.metric
-    alone = {trial: measure(found, labels)[metric.name] for trial, found in logits.items()}
+    labels, metric, task = run.dataset.splits["selection"].labels, run.spec.metric, run.dataset.task
+    alone = {trial: task.measure(found, labels)[metric.name] for trial, found in logits.items()}
     return {
         "rows": len(labels),
-        "value": measure(np.log(np.maximum(blended, TINY)), labels)[metric.name],
+        "value": task.measure(task.logits(blended), labels)[metric.name],
         "single": metric.value(max(map(metric.score, alone.values()))),
         "candidates": len(logits),
         "members": {trial: alone[trial] for trial in weights},
@@ -144,6 +138,27 @@ def _save(run: Run, weights: Mapping[str, float], calibration: Calibration) -> d
             members.append(save_trial(run, trial, aside) | {"weight": weight})
         write_json(aside / ENSEMBLE_NAME, said)
     return said
+
+
+def _thresholds(run: Run, weights: Mapping[str, float], temperature: float) -> dict[str, Any]:
+    """What ``ensemble.json`` says of thresholds, fitted on the calibrated blend."""
+    dataset = run.dataset
+    if not dataset.task.many:
+        return {}
+    trials = run.driver.history.trials
+    logits = {trial: predictions(run, trials[trial], THRESHOLDS) for trial in weights}
+    shares = apply_temperature(blend(logits, weights, dataset.task), temperature, dataset.task)
+    labels = dataset.splits[THRESHOLDS].labels
+    fitted = fit_thresholds(shares, labels, dataset.label_names)
+    return {
+        "thresholds": {
+            "split": THRESHOLDS,
+            "rows": len(labels),
+            "values": dict(zip(dataset.label_names, fitted.values, strict=True)),
+            "positives": dict(zip(dataset.label_names, fitted.positives, strict=True)),
+            "shared": list(fitted.shared),
+        }
+    }
 
 
 def save_trial(run: Run, trial: str, aside: Path) -> dict[str, Any]:

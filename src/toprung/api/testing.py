@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +15,19 @@ import numpy.typing as npt
 from toprung.api.opening import Run
 from toprung.api.searching import leaderboard, learn_baseline
 from toprung.core.files import new_folder, read_json, write_json
+from toprung.judge.baselines._base import Baseline
 from toprung.judge.calibrate import apply_temperature
 from toprung.judge.ensembles._base import blend
 from toprung.judge.finalists import member_report
 from toprung.judge.leaderboard import best_trial
+from toprung.judge.thresholds import THRESHOLDS, fit_thresholds
 from toprung.judge.verdicts import BEST_TRIAL, ENSEMBLE, Contender, Verdicts, judge_test
 from toprung.learn.member import load_member, save_member
 from toprung.ship.predictor import Ensemble
+from toprung.trial.history import TrialRecord
 
 Floats = npt.NDArray[Any]
 CONTENDERS = "contenders.json"
-TINY = 1e-12
 
 
 @dataclass(frozen=True)
@@ -34,11 +37,13 @@ class _Entry:
     who: str
     seconds: float | None
     detail: str
+    thresholds: list[float] | None = None
 
 
 def open_test(run: Run) -> Verdicts:
     """Lets everyone predict the test rows, keeps the predictions, and judges them."""
     split = run.dataset.splits["test"]
+    task = run.dataset.task
     loaded = Ensemble.load(run.folder.ensemble)
     logits = loaded.member_logits(split.texts)
     best = best_trial(leaderboard(run))
@@ -46,23 +51,39 @@ def open_test(run: Run) -> Verdicts:
     alone = logits.get(best.trial)
     if alone is None:
         alone = _predict_trial(run, best.trial, split.texts)
-    calibrated = apply_temperature(blend(logits, loaded.weights), loaded.temperature)
+    calibrated = apply_temperature(blend(logits, loaded.weights, task), loaded.temperature, task)
     trials = run.driver.history.trials
     contenders = [
         Contender(
             ENSEMBLE,
-            np.log(np.maximum(calibrated, TINY)),
+            task.logits(calibrated),
             sum(trials[trial].seconds for trial in loaded.weights),
             f"{len(loaded.weights)} members",
+            loaded.thresholds,
         ),
-        Contender(BEST_TRIAL, alone, trials[best.trial].seconds, best.trial),
+        Contender(
+            BEST_TRIAL,
+            alone,
+            trials[best.trial].seconds,
+            best.trial,
+            _fit(run, lambda: predictions(run, trials[best.trial], THRESHOLDS)),
+        ),
     ]
     for component in run.spec.baselines:
         learned = learn_baseline(run, component.name)
         found = learned.baseline.logits(split.texts)
-        contenders.append(Contender(learned.name, found, learned.seconds))
+        fitted = _fit(run, partial(_predict_baseline, run, learned.baseline))
+        contenders.append(Contender(learned.name, found, learned.seconds, thresholds=fitted))
     _keep(run.folder.predictions, contenders, split.labels)
     return _judge(run, contenders, split.labels)
+
+
+def predictions(run: Run, record: TrialRecord, split: str) -> Floats:
+    """A trial's logits (N, C) on a split, of the weights that it gives to an ensemble."""
+    best = member_report(record, run.spec.metric)
+    assert best is not None
+    file = run.folder.trials / record.config.trial / "predictions" / f"{best.resource}.{split}.npy"
+    return np.asarray(np.load(file, allow_pickle=False))
 
 
 def read_verdicts(run: Run) -> Verdicts | None:
@@ -72,7 +93,14 @@ def read_verdicts(run: Run) -> Verdicts | None:
         return None
     entries = [_Entry(**entry) for entry in read_json(folder / CONTENDERS)]
     contenders = [
-        Contender(e.who, _load(folder / f"{e.who}.npy"), e.seconds, e.detail) for e in entries
+        Contender(
+            e.who,
+            _load(folder / f"{e.who}.npy"),
+            e.seconds,
+            e.detail,
+            None if e.thresholds is None else np.array(e.thresholds),
+        )
+        for e in entries
     ]
     return _judge(run, contenders, _load(folder / "labels.npy"))
 
@@ -102,6 +130,7 @@ def _judge(run: Run, contenders: Sequence[Contender], labels: Floats) -> Verdict
         contenders,
         labels,
         metric=run.spec.metric,
+        task=run.dataset.task,
         label_names=run.dataset.label_names,
         seed=run.spec.seed,
     )
@@ -119,13 +148,35 @@ def _predict_trial(run: Run, trial: str, texts: Sequence[str]) -> Floats:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def _fit(run: Run, logits: Callable[[], Floats]) -> Floats | None:
+    """Thresholds of a contender, on the rows of the ensemble's; None where the task has none."""
+    task = run.dataset.task
+    if not task.many:
+        return None
+    labels = run.dataset.splits[THRESHOLDS].labels
+    fitted = fit_thresholds(task.probabilities(logits()), labels, run.dataset.label_names)
+    return np.array(fitted.values)
+
+
+def _predict_baseline(run: Run, baseline: Baseline) -> Floats:
+    return baseline.logits(run.dataset.splits[THRESHOLDS].texts)
+
+
 def _keep(folder: Path, contenders: Sequence[Contender], labels: Floats) -> None:
     with new_folder(folder) as aside:
         np.save(aside / "labels.npy", labels, allow_pickle=False)
         for one in contenders:
             np.save(aside / f"{one.who}.npy", one.logits.astype(np.float32), allow_pickle=False)
-        entries = [{"who": o.who, "seconds": o.seconds, "detail": o.detail} for o in contenders]
-        write_json(aside / CONTENDERS, entries)
+        entries = [
+            _Entry(
+                one.who,
+                one.seconds,
+                one.detail,
+                None if one.thresholds is None else [float(t) for t in one.thresholds],
+            )
+            for one in contenders
+        ]
+        write_json(aside / CONTENDERS, [asdict(entry) for entry in entries])
 
 
 def _load(path: Path) -> Floats:

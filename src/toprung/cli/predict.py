@@ -29,7 +29,7 @@ def predict(
     text: Annotated[str, typer.Option("--text", help="Field that holds the text.")] = "text",
     results: Results = "results",
 ) -> None:
-    """Label rows with the ensemble: each row comes back with label and probabilities.
+    """Label rows with the ensemble: each comes back with its label or labels, and probabilities.
 
     Example: toprung predict quickstart rows.jsonl -o out.jsonl
     """
@@ -86,11 +86,12 @@ def _refuse(constant: str) -> None:
 
 
 def _answers(ensemble: Ensemble, rows: Iterable[dict[str, Any]], text: str) -> Iterator[str]:
-    waiting = iter(rows)
+    waiting, many = iter(rows), ensemble.task.many
     while batch := list(islice(waiting, BATCH)):
         found = ensemble.predictions([row[text] for row in batch])
         for row, answer in zip(batch, found, strict=True):
-            added = {"label": answer.label, "probabilities": _rounded(answer.probabilities)}
+            said = {"labels": list(answer.labels)} if many else {"label": answer.label}
+            added = {**said, "probabilities": _rounded(answer.probabilities)}
             yield json.dumps({**row, **added}, ensure_ascii=False)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from toprung.data.labels import sorted_names
+from toprung.data.labels import classes_of, sorted_names
 from toprung.data.load import Tables, load_tables
 from toprung.data.rows import Table
 from toprung.data.source import DataSource
@@ -151,12 +151,12 @@ def check_dataset(
         FixEnvironment: likewise.
     """
     tables = load_tables(source, seed)
-    names = sorted_names(tables.splits["train"].labels)
+    names = sorted_names(tables.splits["train"].classes())
     order = [s for s in ("train", "validation", "test", "extra") if len(tables.splits[s])]
     splits: dict[str, SplitReport] = {}
     for split in order:
         table = tables.splits[split]
-        counts = Counter(table.labels)
+        counts = Counter(name for label in table.labels for name in classes_of(label))
         splits[split] = SplitReport(
             rows=len(table),
             classes={name: counts[name] for name in names},

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from toprung.core.registry import nearest
+from toprung.data.labels import classes_of
 from toprung.data.rows import LISTED, Problems, Table, show
 
 
@@ -16,7 +17,7 @@ def check_train(train: Table, problems: Problems) -> Table:
     A class with a single row is a mistyped label more often than a class: nothing can be
     learned of it and no split can measure it, yet macro averages would count it.
     """
-    counts = Counter(train.labels)
+    counts = Counter(name for label in train.labels for name in classes_of(label))
     alone = {label for label, rows in counts.items() if rows == 1}
     many = sorted(set(counts) - alone)
     step = "Correct the label, add rows, or leave it out with data.on_bad_row: skip."
@@ -26,15 +27,19 @@ def check_train(train: Table, problems: Problems) -> Table:
             f"class '{label}' has 1 row in train, this one; at least 2 are needed. {step} "
             f"{close(label, many)}".strip(),
         )
-        for index, label in enumerate(train.labels)
+        for index, row in enumerate(train.labels)
+        for label in classes_of(row)
         if label in alone
     ]
     kept = refuse(train, bad, problems)
+    for name in sorted(set(train.named) - set(counts)):
+        text = f"label '{name}' is never 1 in train. Add rows that have it, or remove it."
+        problems.add(train.named[name], text)
     if len(counts) == 1:
         only = next(iter(counts))
         text = f"one class only, '{only}' ({counts[only]:,} rows); at least 2 are needed."
         problems.add(train.split, f"{text} Add rows of another class, or check data.label.")
-    elif len(set(kept.labels)) < 2 and not problems:
+    elif len(kept.classes()) < 2 and not problems:
         problems.add(train.split, "fewer than 2 classes with at least 2 rows. Add rows.")
     return kept
 
@@ -43,9 +48,10 @@ def check_other(table: Table, known: Sequence[str], problems: Problems) -> Table
     """The rows of validation or test whose class is in train; others go to ``problems``."""
     names = set(known)
     strange: dict[str, list[int]] = {}
-    for index, label in enumerate(table.labels):
-        if label not in names:
-            strange.setdefault(label, []).append(index)
+    for index, row in enumerate(table.labels):
+        for label in classes_of(row):
+            if label not in names:
+                strange.setdefault(label, []).append(index)
     bad = []
     for label, rows in strange.items():
         many = f" ({len(rows):,} rows)" if len(rows) > 1 else ""

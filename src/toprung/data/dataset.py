@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-Labels = NDArray[np.int64]
+from toprung.data.tasks._base import Labels, Task
+from toprung.data.tasks.single_label import SingleLabel
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,9 +17,9 @@ class Split:
     """Rows that are used together.
 
     Attributes:
-        name: ``train``, ``stopping``, ``selection``, ``test`` or ``extra``.
+        name: ``train``, ``stopping``, ``selection``, ``thresholds``, ``test`` or ``extra``.
         texts: N texts.
-        labels: (N,) whole numbers, indices into the data set's label names.
+        labels: (N,) indices into the data set's label names, or (N, C) of 0 and 1.
     """
 
     name: str
@@ -27,7 +27,7 @@ class Split:
     labels: Labels
 
     def __post_init__(self) -> None:
-        if self.labels.shape != (len(self.texts),):
+        if self.labels.shape[:1] != (len(self.texts),):
             raise ValueError(f"{len(self.texts)} texts, but labels of shape {self.labels.shape}")
 
     def __len__(self) -> int:
@@ -42,16 +42,18 @@ class Dataset:
         label_names: the classes in training, in numerical order where all are whole numbers,
             else in alphabetical order.
         splits: ``train``; ``stopping`` for early stopping and the search; ``selection`` for
-            ensemble weights and temperature; ``test``; and ``extra``, the rows of train that
-            ``train_rows`` left out, possibly none.
+            ensemble weights and temperature; ``thresholds`` where the task has any; ``test``;
+            and ``extra``, the rows of train that ``train_rows`` left out, possibly none.
         sha256: over the label names, and over texts and labels of every split.
         notes: counted warnings in words.
+        task: what the labels mean.
     """
 
     label_names: tuple[str, ...]
     splits: Mapping[str, Split]
     sha256: str
     notes: tuple[str, ...] = ()
+    task: Task = field(default_factory=SingleLabel)
 
     def without(self, *names: str) -> Dataset:
         """The same data lacking some splits; the hash stays that of the whole.
@@ -63,7 +65,7 @@ class Dataset:
             if name not in self.splits:
                 raise KeyError(f"no split '{name}'. Known: {', '.join(self.splits)}.")
         kept = {name: split for name, split in self.splits.items() if name not in names}
-        return Dataset(self.label_names, kept, self.sha256, self.notes)
+        return replace(self, splits=kept)
 
     @property
     def classes(self) -> int:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
+
+from toprung.data.tasks._base import Label
 
 _WHOLE = re.compile(r"([+-]?\d+)\.0+\Z")
 
@@ -47,6 +51,56 @@ def label_name(value: object) -> str:
         f"the label is {str(value)[:60]}, {kind}. "
         "A label is one string, one whole number, or true or false."
     )
+
+
+def label_names(value: object) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The classes of a row that may have several, and all that the value names; both sorted.
+
+    The value is an object of names with 0 and 1, a list of names, or either as JSON in a text,
+    as a cell of a CSV file holds it.
+
+    Raises:
+        ValueError: anything else, with the value.
+
+    >>> label_names({"joy": 1, "anger": 0}), label_names('["joy"]')
+    ((('joy',), ('anger', 'joy')), (('joy',), ('joy',)))
+    """
+    if isinstance(value, str):
+        try:
+            read = json.loads(value)
+        except ValueError:
+            read = None
+        if not isinstance(read, dict | list):
+            raise ValueError(f"the labels are {value[:60]!r}, a text. {_MANY}")
+        value = read
+    if isinstance(value, dict):
+        named = {label_name(name): _is_one(name, given) for name, given in value.items()}
+        return tuple(sorted(n for n, one in named.items() if one)), tuple(sorted(named))
+    if isinstance(value, list | tuple):
+        names = tuple(sorted({label_name(name) for name in value}))
+        return names, names
+    if value is None:
+        raise ValueError("the labels are missing (null). Write [] for none, or delete the row.")
+    raise ValueError(f"the labels are {str(value)[:60]}. {_MANY}")
+
+
+_MANY = 'Labels are an object of 0 and 1, {"name": 1}, or a list of names, ["name"].'
+
+
+def _is_one(name: object, given: Any) -> bool:
+    if isinstance(given, bool) or (isinstance(given, int | float) and given in (0, 1)):
+        return bool(given)
+    said = repr(given)[:40]
+    raise ValueError(f"label {str(name)[:40]!r} is {said}; only 0 and 1 are allowed. Correct it.")
+
+
+def classes_of(label: Label) -> tuple[str, ...]:
+    """The classes of a row: one, or any number.
+
+    >>> classes_of("joy"), classes_of(("anger", "joy"))
+    (('joy',), ('anger', 'joy'))
+    """
+    return (label,) if isinstance(label, str) else label
 
 
 def sorted_names(names: Iterable[str]) -> tuple[str, ...]:

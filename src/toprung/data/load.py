@@ -6,17 +6,16 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
 from toprung.core.errors import FixData, Problem
 from toprung.core.seeds import derive_seed
+from toprung.data import tasks
 from toprung.data.classes import check_other, check_train
 from toprung.data.dataset import Dataset, Split, hash_rows
 from toprung.data.labels import sorted_names
 from toprung.data.repeats import Repeats
 from toprung.data.rows import LONGEST, Problems, Table
 from toprung.data.source import DataSource
-from toprung.data.split import carve, halve, sample
+from toprung.data.split import carve, part, sample
 from toprung.data.stores import registry
 from toprung.data.stores.files import shown
 
@@ -52,23 +51,19 @@ def load_dataset(source: DataSource, seed: int) -> Dataset:
         FixEnvironment: a hub id that cannot be reached from here.
     """
     tables = load_tables(source, seed)
-    names = sorted_names(tables.splits["train"].labels)
-    number = {name: index for index, name in enumerate(names)}
+    task = tasks.registry.get(source.task)()
+    names = sorted_names(tables.splits["train"].classes())
     validation = tables.splits["validation"]
     keys = tables.repeats.keys(validation)
-    halves = halve(validation.labels, keys, derive_seed(seed, "data", "halves"))
-    parts = {
-        "train": tables.splits["train"],
-        "stopping": validation.keep(halves[0]),
-        "selection": validation.keep(halves[1]),
-        "test": tables.splits["test"],
-        "extra": tables.splits["extra"],
-    }
+    kept = len(task.splits)
+    shares = part(validation.labels, keys, derive_seed(seed, "data", "halves"), parts=kept)
+    held_out = dict(zip(task.splits, map(validation.keep, shares), strict=True))
+    whole = {name: tables.splits[name] for name in ("train", "test", "extra")}
+    parts = {"train": whole["train"], **held_out, **whole}
     splits = {
-        name: Split(name, tuple(t.texts), np.array([number[x] for x in t.labels], dtype=np.int64))
-        for name, t in parts.items()
+        name: Split(name, tuple(t.texts), task.encode(t.labels, names)) for name, t in parts.items()
     }
-    return Dataset(names, splits, hash_rows(names, splits), tables.notes)
+    return Dataset(names, splits, hash_rows(names, splits), tables.notes, task)
 
 
 def load_tables(source: DataSource, seed: int) -> Tables:
@@ -82,7 +77,7 @@ def load_tables(source: DataSource, seed: int) -> Tables:
     train = tables["train"] = check_train(tables["train"], problems)
     for split in ("validation", "test"):
         if split in tables:
-            tables[split] = check_other(tables[split], sorted_names(train.labels), problems)
+            tables[split] = check_other(tables[split], sorted_names(train.classes()), problems)
     _raise(source, problems)
     repeats = Repeats()
     notes = _count_notes(tables, repeats, problems)
@@ -90,9 +85,11 @@ def load_tables(source: DataSource, seed: int) -> Tables:
     _raise(source, problems)
     _carve(tables, source, repeats, problems, notes, seed=seed)
     _sample(tables, source, problems, notes, seed=seed)
-    if not problems and len(tables["validation"]) < 2:
-        text = "1 row; at least 2 are needed, as one half stops trials and one picks the ensemble."
-        problems.add("validation", text)
+    parts = tasks.registry.get(source.task).splits
+    if not problems and len(tables["validation"]) < len(parts):
+        rows = len(tables["validation"])
+        text = f"{rows} row{'s' * (rows != 1)}; at least {len(parts)} are needed, one for each of"
+        problems.add("validation", f"{text} {', '.join(parts)}. Add rows.")
     _raise(source, problems)
     return Tables(tables, repeats, tuple(notes))
 
@@ -104,8 +101,10 @@ def _raise(source: DataSource, problems: Problems) -> None:
 
 def _read(source: DataSource, problems: Problems) -> dict[str, Table]:
     tables: dict[str, Table] = {}
+    many = tasks.registry.get(source.task).many
     for split, file, rows in registry.get(_store(source))().parts(source):
-        tables.setdefault(split, Table(split)).add_file(file, rows, problems)
+        table = tables.setdefault(split, Table(split, many=many))
+        table.add_file(file, rows, problems)
     return tables
 
 
@@ -197,7 +196,7 @@ def _carve(
         tables["train"] = train.keep(i for i in range(len(train)) if i not in gone)
         rows = f"{len(leave):,} rows of train, each class by its share"
         notes.append(f"{split} was carved from train: {rows}.")
-        left_out = sorted(set(train.labels) - set(tables[split].labels))
+        left_out = sorted(train.classes() - tables[split].classes())
         if left_out:
             few = ", ".join(left_out[:5]) + (", …" if len(left_out) > 5 else "")
             many = "1 class" if len(left_out) == 1 else f"{len(left_out)} classes"
@@ -223,7 +222,7 @@ def _sample(
     try:
         kept = sample(train.labels, source.train_rows, derive_seed(seed, "data", "train_rows"))
     except ValueError as error:
-        problems.add("train_rows", f"{error}. Raise it to {2 * len(set(train.labels))} or more.")
+        problems.add("train_rows", f"{error}. Raise it to {2 * len(train.classes())} or more.")
         return
     chosen = set(kept)
     tables["train"] = train.keep(kept)

@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from toprung.data.labels import classes_of
 from toprung.data.rows import Table, show
 
 _NO_LETTER = re.compile(r"[\W_]+")
@@ -120,5 +121,6 @@ class Conflict:
 
 
 def _pair(table: Table, rows: Sequence[int]) -> str:
-    said = " and ".join(f"'{table.labels[i]}' ({table.place(i)})" for i in rows)
+    named = [", ".join(classes_of(table.labels[i])) for i in rows]
+    said = " and ".join(f"'{n}' ({table.place(i)})" for n, i in zip(named, rows, strict=True))
     return f"{show(table.texts[rows[0]])}: {said}"

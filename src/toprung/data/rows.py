@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from toprung.core.errors import Problem
 from toprung.core.registry import nearest
-from toprung.data.labels import Kinds, label_name
+from toprung.data.labels import Kinds, classes_of, label_name, label_names
+from toprung.data.tasks._base import Label
 
 LISTED = 20
 LONGEST = 100_000
@@ -119,19 +120,27 @@ class Table:
     Attributes:
         split: ``train``, ``validation`` or ``test``.
         texts: as in the file; cut to their first 100,000 characters.
-        labels: canonical names.
+        labels: canonical names, one or several a row.
         cut: places of the texts that were cut.
+        many: whether a row may have any number of labels.
+        named: where each label name stands first, also one that no row has.
     """
 
     split: str
     texts: list[str] = field(default_factory=list)
-    labels: list[str] = field(default_factory=list)
+    labels: list[Label] = field(default_factory=list)
     cut: list[str] = field(default_factory=list)
+    many: bool = False
+    named: dict[str, str] = field(default_factory=dict)
     _files: list[str] = field(default_factory=list)
     _lines: list[tuple[int, int]] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.texts)
+
+    def classes(self) -> set[str]:
+        """The names of all classes that some row has."""
+        return {name for label in self.labels for name in classes_of(label)}
 
     def place(self, index: int) -> str:
         """File and line of a row, as ``file:line``."""
@@ -146,6 +155,8 @@ class Table:
             [self.texts[i] for i in chosen],
             [self.labels[i] for i in chosen],
             self.cut,
+            self.many,
+            self.named,
             self._files,
             [self._lines[i] for i in chosen],
         )
@@ -184,10 +195,9 @@ class Table:
         if not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text):
             return f"the text holds half of a surrogate pair: {show(text)}. Remove it."
         try:
-            label = label_name(row.label)
+            label = self._read_label(row, kinds)
         except ValueError as error:
             return str(error)
-        kinds.see(row.label, row.line)
         here = (len(self._files) - 1, row.line)
         if len(text) > LONGEST:
             text = text[:LONGEST]
@@ -196,3 +206,13 @@ class Table:
         self.labels.append(label)
         self._lines.append(here)
         return None
+
+    def _read_label(self, row: Row, kinds: Kinds) -> Label:
+        if not self.many:
+            label = label_name(row.label)
+            kinds.see(row.label, row.line)
+            return label
+        labels, named = label_names(row.label)
+        for name in named:
+            self.named.setdefault(name, f"{self._files[-1]}:{row.line}")
+        return labels

@@ -34,6 +34,7 @@ class DataSource:
         base: folder that relative paths start from; the working directory is tried next.
         on_bad_row: ``skip`` leaves bad rows out and counts them.
         leaks: ``refuse`` data where more than 1 % of a split stands in another, or ``warn``.
+        task: of the spec; says what a label is.
     """
 
     train: str | None = None
@@ -52,6 +53,7 @@ class DataSource:
     base: str = "."
     on_bad_row: Literal["fail", "skip"] = "fail"
     leaks: Literal["refuse", "warn"] = "refuse"
+    task: str = "single_label"
 
     def problems(self) -> list[Problem]:
         """What contradicts itself here, before anything is read; empty where nothing does.

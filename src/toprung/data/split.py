@@ -5,13 +5,18 @@ from __future__ import annotations
 import random
 from collections.abc import Collection, Hashable, Sequence
 
+import numpy as np
+from iterstrat.ml_stratifiers import IterativeStratification
+
 from toprung.core.seeds import derive_seed
+from toprung.data.labels import classes_of
+from toprung.data.tasks._base import Label
 
 LEAST_LEFT = 2
 
 
 def carve(
-    labels: Sequence[str],
+    labels: Sequence[Label],
     keys: Sequence[Hashable],
     share: float,
     seed: int,
@@ -19,6 +24,9 @@ def carve(
     fixed: Collection[Hashable] = (),
 ) -> list[int]:
     """The rows that leave for another split, ascending: a share of each class.
+
+    Where rows have any number of labels they are spread by iterative stratification, and the
+    rest of this does not hold.
 
     Of a class with n rows of distinct texts, within one row of ``share * n`` leave, at least
     one; of a class with fewer than three texts none. Two rows of it always stay. Rows of equal
@@ -35,6 +43,8 @@ def carve(
     >>> carve(["a"] * 10 + ["b"] * 2, range(12), 0.2, seed=1)
     [5, 7]
     """
+    if _are_many(labels):
+        return _carve_many(labels, keys, share, seed, fixed=fixed)
     leave: list[int] = []
     for groups in _by_class(labels, keys, seed).values():
         rows = sum(map(len, groups))
@@ -51,27 +61,33 @@ def carve(
     return sorted(leave)
 
 
-def halve(
-    labels: Sequence[str], keys: Sequence[Hashable], seed: int
-) -> tuple[list[int], list[int]]:
-    """Two halves of all rows, each ascending: of every class as many in one as in the other.
+def part(
+    labels: Sequence[Label], keys: Sequence[Hashable], seed: int, *, parts: int
+) -> list[list[int]]:
+    """Parts of all rows, each ascending: of every class as many in one as in the others.
 
-    A row that is over goes to the half that is smaller so far; rows of equal keys go together.
+    A row that is over goes to the part that is smallest so far; rows of equal keys go together.
 
-    >>> halve(["a", "a", "b"], [0, 1, 2], seed=1)
-    ([1, 2], [0])
+    >>> part(["a", "a", "b"], [0, 1, 2], seed=1, parts=2)
+    [[1, 2], [0]]
     """
-    halves: tuple[list[int], list[int]] = ([], [])
+    found: list[list[int]] = [[] for _ in range(parts)]
+    if _are_many(labels):
+        groups = list(_groups(keys).values())
+        sides = _spread(groups, labels, [1 / parts] * parts, seed)
+        for group, side in zip(groups, sides, strict=True):
+            found[side] += group
+        return [sorted(rows) for rows in found]
     for groups in _by_class(labels, keys, seed).values():
-        counts = [0, 0]
+        counts = [0] * parts
         for group in sorted(groups, key=len, reverse=True):
-            side = min((0, 1), key=lambda s: (counts[s], len(halves[s]), s))
-            halves[side].extend(group)
+            side = min(range(parts), key=lambda s: (counts[s], len(found[s]), s))
+            found[side].extend(group)
             counts[side] += len(group)
-    return sorted(halves[0]), sorted(halves[1])
+    return [sorted(rows) for rows in found]
 
 
-def sample(labels: Sequence[str], rows: int, seed: int) -> list[int]:
+def sample(labels: Sequence[Label], rows: int, seed: int) -> list[int]:
     """A number of rows, ascending: each class by its share, but two of each at least.
 
     Args:
@@ -87,6 +103,12 @@ def sample(labels: Sequence[str], rows: int, seed: int) -> list[int]:
     """
     if rows >= len(labels):
         return list(range(len(labels)))
+    if _are_many(labels):
+        groups = [[row] for row in range(len(labels))]
+        share = rows / len(labels)
+        sides = _spread(groups, labels, [share, 1 - share], seed)
+        ranked = [row for side in (0, 1) for row, own in enumerate(sides) if own == side]
+        return sorted(ranked[:rows])
     classes = _by_class(labels, range(len(labels)), seed)
     seats = {label: min(LEAST_LEFT, len(groups)) for label, groups in classes.items()}
     spare = rows - sum(seats.values())
@@ -106,15 +128,59 @@ def sample(labels: Sequence[str], rows: int, seed: int) -> list[int]:
     return sorted(group[0] for c, groups in classes.items() for group in groups[: seats[c]])
 
 
-def _by_class(
-    labels: Sequence[str], keys: Sequence[Hashable], seed: int
-) -> dict[str, list[list[int]]]:
-    """Groups of rows with equal keys, by class in sorted order, each class's order drawn."""
+def _are_many(labels: Sequence[Label]) -> bool:
+    return bool(labels) and not isinstance(labels[0], str)
+
+
+def _carve_many(
+    labels: Sequence[Label],
+    keys: Sequence[Hashable],
+    share: float,
+    seed: int,
+    *,
+    fixed: Collection[Hashable],
+) -> list[int]:
+    free = [
+        group
+        for key, group in _groups(keys).items()
+        if key not in fixed and len({labels[row] for row in group}) == 1
+    ]
+    sides = _spread(free, labels, [share, 1 - share], seed)
+    return sorted(row for group, side in zip(free, sides, strict=True) if not side for row in group)
+
+
+def _spread(
+    groups: Sequence[Sequence[int]], labels: Sequence[Label], shares: Sequence[float], seed: int
+) -> list[int]:
+    """The part that each group of rows goes to, so that every label keeps its share in each.
+
+    Source: Sechidis et al. 2011, "On the Stratification of Multi-Label Data".
+    """
+    names = sorted({name for row in labels for name in classes_of(row)})
+    number = {name: index for index, name in enumerate(names)}
+    marks = np.zeros((len(groups), len(names)), dtype=bool)
+    for at, group in enumerate(groups):
+        for row in group:
+            marks[at, [number[name] for name in classes_of(labels[row])]] = True
+    chance = np.random.RandomState(derive_seed(seed, "split") % 2**32)
+    found = IterativeStratification(marks, np.asarray(shares, dtype=np.float64), chance)
+    return [int(side) for side in found]
+
+
+def _groups(keys: Sequence[Hashable]) -> dict[Hashable, list[int]]:
+    """The rows of each key, both in the order of the rows."""
     groups: dict[Hashable, list[int]] = {}
     for index, key in enumerate(keys):
         groups.setdefault(key, []).append(index)
-    classes: dict[str, list[list[int]]] = {}
-    for group in groups.values():
+    return groups
+
+
+def _by_class(
+    labels: Sequence[Label], keys: Sequence[Hashable], seed: int
+) -> dict[Label, list[list[int]]]:
+    """Groups of rows with equal keys, by class in sorted order, each class's order drawn."""
+    classes: dict[Label, list[list[int]]] = {}
+    for group in _groups(keys).values():
         classes.setdefault(labels[group[0]], []).append(group)
     for label, members in classes.items():
         random.Random(derive_seed(seed, "split", label)).shuffle(members)

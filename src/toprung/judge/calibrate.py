@@ -10,7 +10,8 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
 
-from toprung.data.metrics import log_softmax, softmax
+from toprung.data.metrics import softmax
+from toprung.data.tasks._base import Task
 
 Floats = NDArray[np.floating]
 Labels = NDArray[np.integer]
@@ -47,51 +48,50 @@ class _Scores(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return scores if self.classes > 2 else (scores[:, 1] - scores[:, 0]) / 2
 
 
-def calibrate(probabilities: Floats, labels: Labels) -> Calibration:
+def calibrate(probabilities: Floats, labels: Labels, task: Task) -> Calibration:
     """Fits the temperature that gives the lowest log-loss, with scikit-learn.
 
     The temperature is kept within 0.05 and 20, so that a handful of rows that are all right, or
-    all wrong, do not make certainty absolute or void.
+    all wrong, do not make certainty absolute or void. Where a row may have any number of labels,
+    each pair of row and class is one answer, yes or no.
 
     Args:
         probabilities: (N, C) of the blend on the selection split.
-        labels: (N,) of that split; not every class needs to occur.
+        labels: of that split; not every class needs to occur.
+        task: of the search.
     """
-    scores = _logarithm(probabilities)
+    before, truth = _answers(probabilities, labels, task)
+    scores = np.log(np.maximum(before, _SMALLEST))
     classes = scores.shape[1]
-    rows = np.arange(len(labels))
+    rows = np.arange(len(truth))
     calibrated = CalibratedClassifierCV(
-        FrozenEstimator(_Scores(classes).fit(scores, labels)),
+        FrozenEstimator(_Scores(classes).fit(scores, truth)),
         method="temperature",
         cv=[(rows, rows)],
         ensemble=True,
     )
     temperature = 1.0
-    if len(np.unique(labels)) > 1:
-        calibrated.fit(scores, labels)
+    if len(np.unique(truth)) > 1:
+        calibrated.fit(scores, truth)
         beta = float(calibrated.calibrated_classifiers_[0].calibrators[0].beta_)
         temperature = float(np.clip(1 / beta, _LOWEST, _HIGHEST))
     return Calibration(
         temperature,
-        expected_calibration_error(probabilities, labels),
-        expected_calibration_error(apply_temperature(probabilities, temperature), labels),
+        expected_calibration_error(before, truth),
+        expected_calibration_error(softmax(scores / temperature), truth),
     )
 
 
-def apply_temperature(probabilities: Floats, temperature: float) -> Floats:
-    """(N, C) softmax of the logarithm of the probabilities over the temperature.
+def apply_temperature(probabilities: Floats, temperature: float, task: Task) -> Floats:
+    """(N, C) probabilities whose logits are divided by the temperature.
 
-    >>> apply_temperature(np.array([[0.8, 0.2]]), 1.0).round(6).tolist()
+    >>> from toprung.data.tasks.single_label import SingleLabel
+    >>> apply_temperature(np.array([[0.8, 0.2]]), 1.0, SingleLabel()).round(6).tolist()
     [[0.8, 0.2]]
-    >>> bool(apply_temperature(np.array([[0.8, 0.2]]), 2.0)[0, 0] < 0.8)
+    >>> bool(apply_temperature(np.array([[0.8, 0.2]]), 2.0, SingleLabel())[0, 0] < 0.8)
     True
     """
-    return softmax(_logarithm(probabilities) / temperature)
-
-
-def calibrated_logits(probabilities: Floats, temperature: float) -> Floats:
-    """(N, C) logarithms of the calibrated probabilities, all finite; for ``measure``."""
-    return log_softmax(_logarithm(probabilities) / temperature)
+    return task.probabilities(task.logits(probabilities) / temperature)
 
 
 def expected_calibration_error(probabilities: Floats, labels: Labels, bins: int = 15) -> float:
@@ -111,5 +111,9 @@ def expected_calibration_error(probabilities: Floats, labels: Labels, bins: int 
     return float(np.abs(gaps).sum() / len(labels))
 
 
-def _logarithm(probabilities: Floats) -> Floats:
-    return np.log(np.maximum(probabilities.astype(np.float64), _SMALLEST))
+def _answers(probabilities: Floats, labels: Labels, task: Task) -> tuple[Floats, Labels]:
+    """Rows of one answer each: (M, K) shares of the K possible ones, and (M,) the right one."""
+    if not task.many:
+        return probabilities, labels
+    yes = probabilities.ravel()
+    return np.stack([1 - yes, yes], axis=1), labels.ravel()

@@ -66,6 +66,11 @@ def _weighted_f1(counts: ClassCounts) -> Numbers:
     return _ratio((counts.f1() * counts.actual).sum(-1), counts.actual.sum(-1))
 
 
+def _micro_f1(counts: ClassCounts) -> Numbers:
+    both = counts.actual.sum(-1) + counts.predicted.sum(-1)
+    return _ratio(2 * counts.right.sum(-1), both)
+
+
 def _macro_precision(counts: ClassCounts) -> Numbers:
     return _mean(counts.precision())
 
@@ -77,6 +82,7 @@ def _macro_recall(counts: ClassCounts) -> Numbers:
 FROM_COUNTS: Mapping[str, Callable[[ClassCounts], Numbers]] = {
     "accuracy": _accuracy,
     "macro_f1": _macro_f1,
+    "micro_f1": _micro_f1,
     "weighted_f1": _weighted_f1,
     "macro_precision": _macro_precision,
     "macro_recall": _macro_recall,

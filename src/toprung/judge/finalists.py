@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from toprung.data.tasks._base import Task
 from toprung.judge.leaderboard import Row
 from toprung.trial.history import TrialRecord
 from toprung.trial.report import Metric, Report
@@ -29,6 +30,7 @@ def choose_finalists(
     logits: Mapping[str, NDArray[np.floating]],
     count: int,
     *,
+    task: Task,
     penalty: float = 0.3,
 ) -> list[Finalist]:
     """Chooses configurations one by one: the best first, then by score less similarity.
@@ -36,7 +38,7 @@ def choose_finalists(
     Candidates are the best ``3 * count`` sound trials of the leaderboard. Each has a worth from
     0 (the worst of them) to 1 (the best); from it goes ``penalty`` times its similarity, from 0
     to 1, to the most similar one already chosen. Similarity is the mean of two shares: of rows
-    on which both predict the same class, stretched so that the least alike pair of candidates
+    on which both answer the same, stretched so that the least alike pair of candidates
     has 0 and equal predictions 1, and of choices (backbone, adapter, pooling, loss, ...) that
     are equal. Where predictions are missing, the choices alone count. Ties fall to the better rank.
 
@@ -44,6 +46,7 @@ def choose_finalists(
         rows: of the leaderboard, best first.
         logits: (N, C) of trials on the stopping split.
         count: most finalists.
+        task: of the search.
         penalty: 0 chooses by score alone.
     """
     sound = [r for r in rows if r.score is not None and r.state not in _OUT]
@@ -52,7 +55,7 @@ def choose_finalists(
     if not pool:
         return []
     worth = _worths([float(row.score) for row in pool if row.score is not None])
-    alike = _similarities(pool, logits)
+    alike = _similarities(pool, logits, task)
     chosen = [0]
     reasons = [f"rank {pool[0].rank}: the best score"]
     while len(chosen) < min(count, len(pool)):
@@ -106,9 +109,13 @@ def _worths(scores: Sequence[float]) -> list[float]:
 
 
 def _similarities(
-    pool: Sequence[Row], logits: Mapping[str, NDArray[np.floating]]
+    pool: Sequence[Row], logits: Mapping[str, NDArray[np.floating]], task: Task
 ) -> NDArray[np.float64]:
-    predicted = {row.trial: logits[row.trial].argmax(1) for row in pool if row.trial in logits}
+    predicted = {
+        row.trial: task.decide(task.probabilities(logits[row.trial]))
+        for row in pool
+        if row.trial in logits
+    }
     size = len(pool)
     agreement = np.full((size, size), np.nan)
     family = np.ones((size, size))
@@ -116,7 +123,7 @@ def _similarities(
         for j, other in enumerate(pool[:i]):
             family[i, j] = family[j, i] = shared_choices(one.values, other.values)
             if one.trial in predicted and other.trial in predicted:
-                same = np.mean(predicted[one.trial] == predicted[other.trial])
+                same = np.mean((predicted[one.trial] == predicted[other.trial]).all(axis=1))
                 agreement[i, j] = agreement[j, i] = same
     known = np.isfinite(agreement)
     if not known.any():

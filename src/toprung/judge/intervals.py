@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
-from toprung.data.metrics import log_softmax, measure
+from toprung.data.tasks._base import Labels, Task
 from toprung.judge.counts import FROM_COUNTS, ClassCounts
 from toprung.trial.report import Metric
 
 Floats = NDArray[np.floating]
-Labels = NDArray[np.integer]
 Draws = NDArray[np.float64]
 
 _CELLS_AT_ONCE = 2_000_000
@@ -27,51 +28,65 @@ class Interval:
     high: float
 
 
-def bootstrap(
-    metric: Metric, logits: Floats, labels: Labels, *, seed: int, resamples: int = 1000
-) -> Interval:
-    """The metric's value on the rows, with its 95 % interval.
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What one predictor says of rows.
 
-    Args:
-        metric: any that ``measure`` knows.
+    Attributes:
         logits: (N, C).
-        labels: (N,).
+        thresholds: (C,) of the task's decisions; None where it has none of its own.
+    """
+
+    logits: Floats
+    thresholds: Floats | None = None
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Measures answers about the same rows, each on the same resampled rows.
+
+    Attributes:
+        task: of the search.
+        labels: of N rows.
         seed: of the resampling; the same seed gives the same interval.
         resamples: times that N rows are drawn with replacement.
 
     Source: Efron 1979, "Bootstrap Methods: Another Look at the Jackknife"; percentile method.
     """
-    return _interval(metric, [logits], labels, seed=seed, resamples=resamples)
+
+    task: Task
+    labels: Labels
+    seed: int
+    resamples: int = 1000
+
+    def measure(self, answers: Answers) -> dict[str, float]:
+        """Every metric of the task."""
+        return self.task.measure(answers.logits, self.labels, answers.thresholds)
+
+    def interval(self, metric: Metric, answers: Answers) -> Interval:
+        """The metric's value on the rows, with its 95 % interval."""
+        return _interval(self, metric, [answers])
+
+    def gain(self, metric: Metric, answers: Answers, other: Answers) -> Interval:
+        """How much better the first is than the other on the same rows; above 0 is better.
+
+        Both are measured on the same resampled rows. For a metric to minimise the sign is turned.
+        """
+        return _interval(self, metric, [answers, other])
 
 
-def bootstrap_gain(
-    metric: Metric,
-    logits: Floats,
-    other: Floats,
-    labels: Labels,
-    *,
-    seed: int,
-    resamples: int = 1000,
-) -> Interval:
-    """How much better the first is than the other on the same rows; above 0 is better.
-
-    Both are measured on the same resampled rows. For a metric to minimise the sign is turned.
-    """
-    return _interval(metric, [logits, other], labels, seed=seed, resamples=resamples)
-
-
-def _interval(
-    metric: Metric, both: list[Floats], labels: Labels, *, seed: int, resamples: int
-) -> Interval:
+def _interval(judge: Judge, metric: Metric, both: list[Answers]) -> Interval:
     """Of the one predictor's value, or of the first one's score less the second's."""
-    values = [measure(logits, labels)[metric.name] for logits in both]
-    chance = np.random.default_rng(seed)
+    values = [judge.measure(answers)[metric.name] for answers in both]
+    chance = np.random.default_rng(judge.seed)
     if metric.name in FROM_COUNTS:
-        drawn = _by_counts(metric.name, both, labels, chance, resamples)
-    elif metric.name == "log_loss":
-        drawn = _by_rows(both, labels, chance, resamples)
+        drawn = _by_counts(judge, FROM_COUNTS[metric.name], both, chance)
+    elif metric.name in _OF_ROWS:
+        drawn = _by_rows(judge, [_OF_ROWS[metric.name](judge, x) for x in both], chance)
+    elif metric.name in _OF_RANKS:
+        drawn = _by_ranks(judge, _OF_RANKS[metric.name], both, chance)
     else:
-        drawn = _by_measuring(metric.name, both, labels, chance, resamples)
+        drawn = _by_measuring(judge, metric.name, both, chance)
     value = values[0]
     if len(both) == 2:
         value = metric.score(values[0]) - metric.score(values[1])
@@ -81,47 +96,144 @@ def _interval(
 
 
 def _by_counts(
-    name: str, both: list[Floats], labels: Labels, chance: np.random.Generator, resamples: int
+    judge: Judge,
+    metric: Callable[[ClassCounts], Draws],
+    both: list[Answers],
+    chance: np.random.Generator,
 ) -> Draws:
     """Draws how often each distinct row occurs: rows with equal label and predictions are one.
 
     A resample of N rows is a multinomial draw over the distinct rows, which are few.
     """
-    classes = both[0].shape[1]
-    columns = np.stack([labels, *(logits.argmax(axis=1) for logits in both)])
-    distinct, times = np.unique(columns, axis=1, return_counts=True)
-    one_hot = [np.eye(classes)[column] for column in distinct]
+    classes = both[0].logits.shape[1]
+    marks = [judge.task.marks(judge.labels, classes), *(_decided(judge, x) for x in both)]
+    packed = np.packbits(np.concatenate(marks, axis=1), axis=1)
+    _, first, times = np.unique(packed, axis=0, return_index=True, return_counts=True)
+    actual_marks, *shown_marks = (found[first].astype(np.float64) for found in marks)
     parts = []
-    for size in _pieces(resamples, distinct.shape[1]):
-        weights = chance.multinomial(len(labels), times / len(labels), size=size).astype(np.float64)
-        actual = weights @ one_hot[0]
+    for size in _pieces(judge.resamples, len(first)):
+        weights = chance.multinomial(len(judge.labels), times / times.sum(), size=size)
+        weights = weights.astype(np.float64)
+        actual = weights @ actual_marks
         counts = [
-            ClassCounts(weights @ (one_hot[0] * shown), actual, weights @ shown)
-            for shown in one_hot[1:]
+            ClassCounts(weights @ (actual_marks * shown), actual, weights @ shown)
+            for shown in shown_marks
         ]
-        parts.append(_difference([FROM_COUNTS[name](one) for one in counts]))
+        parts.append(_difference([metric(one) for one in counts]))
     return np.concatenate(parts)
 
 
-def _by_rows(
-    both: list[Floats], labels: Labels, chance: np.random.Generator, resamples: int
-) -> Draws:
-    rows = len(labels)
-    losses = [-log_softmax(logits)[np.arange(rows), labels] for logits in both]
+def _decided(judge: Judge, answers: Answers) -> NDArray[np.bool_]:
+    probabilities = judge.task.probabilities(answers.logits)
+    return judge.task.decide(probabilities, answers.thresholds)
+
+
+def _losses(judge: Judge, answers: Answers) -> Floats:
+    return judge.task.row_losses(answers.logits, judge.labels)
+
+
+def _exact(judge: Judge, answers: Answers) -> Floats:
+    decided = _decided(judge, answers)
+    marks = judge.task.marks(judge.labels, decided.shape[1])
+    return np.asarray((decided == marks).all(axis=1), np.float64)
+
+
+_OF_ROWS: Mapping[str, Callable[[Judge, Answers], Floats]] = MappingProxyType(
+    {"log_loss": _losses, "subset_accuracy": _exact}
+)
+"""Metrics that are a mean over rows, as their values by row."""
+
+
+def _by_rows(judge: Judge, values: list[Floats], chance: np.random.Generator) -> Draws:
+    rows = len(judge.labels)
     parts = []
-    for size in _pieces(resamples, rows):
+    for size in _pieces(judge.resamples, rows):
         chosen = chance.integers(rows, size=(size, rows))
-        parts.append(_difference([loss[chosen].mean(axis=1) for loss in losses]))
+        parts.append(_difference([value[chosen].mean(axis=1) for value in values]))
     return np.concatenate(parts)
+
+
+def _auc(positive: Draws, negative: Draws) -> Draws:
+    """(R,) share of pairs in the right order, ties counting half; groups from the best down."""
+    before = np.cumsum(positive, axis=1) - positive
+    pairs = positive.sum(axis=1) * negative.sum(axis=1)
+    return np.asarray((negative * (before + positive / 2)).sum(axis=1) / pairs)
+
+
+def _average_precision(positive: Draws, negative: Draws) -> Draws:
+    found = np.cumsum(positive, axis=1)
+    shown = np.maximum(found + np.cumsum(negative, axis=1), 1)
+    return np.asarray((positive * found / shown).sum(axis=1) / positive.sum(axis=1))
+
+
+_OF_RANKS: Mapping[str, Callable[[Draws, Draws], Draws]] = MappingProxyType(
+    {"macro_auc": _auc, "macro_average_precision": _average_precision}
+)
+"""Means over classes of what the order of the rows gives."""
+
+
+def _by_ranks(
+    judge: Judge,
+    metric: Callable[[Draws, Draws], Draws],
+    both: list[Answers],
+    chance: np.random.Generator,
+) -> Draws:
+    """Weighs the rows of every resample, which are in order once and for all."""
+    rows, classes = both[0].logits.shape
+    marks = judge.task.marks(judge.labels, classes)
+    parts = []
+    for size in _pieces(judge.resamples, rows):
+        chosen = chance.integers(rows, size=(size, rows)) + rows * np.arange(size)[:, None]
+        weights = np.bincount(chosen.ravel(), minlength=size * rows).reshape(size, rows)
+        found = [
+            np.stack([_rank(metric, x.logits[:, c], marks[:, c], weights) for c in range(classes)])
+            for x in both
+        ]
+        # A class of which a resample has one kind of rows only says nothing there.
+        parts.append(_difference([_mean_known(one) for one in found]))
+    return np.concatenate(parts)
+
+
+def _rank(
+    metric: Callable[[Draws, Draws], Draws],
+    scores: Floats,
+    marks: NDArray[np.bool_],
+    weights: NDArray[np.integer],
+) -> Draws:
+    order = np.argsort(-scores, kind="stable")
+    ordered = scores[order]
+    starts = np.flatnonzero(np.append(True, ordered[1:] < ordered[:-1]))
+    sorted_weights = weights[:, order].astype(np.float64)
+    positive = np.add.reduceat(sorted_weights * marks[order], starts, axis=1)
+    negative = np.add.reduceat(sorted_weights * ~marks[order], starts, axis=1)
+    known = (positive.sum(axis=1) > 0) & (negative.sum(axis=1) > 0)
+    values = np.full(len(weights), np.nan)
+    values[known] = metric(positive[known], negative[known])
+    return values
+
+
+def _mean_known(values: Draws) -> Draws:
+    known = np.isfinite(values)
+    total = np.where(known, values, 0.0).sum(axis=0)
+    return np.asarray(
+        np.divide(
+            total, known.sum(axis=0), out=np.full(len(total), np.nan), where=known.any(axis=0)
+        )
+    )
 
 
 def _by_measuring(
-    name: str, both: list[Floats], labels: Labels, chance: np.random.Generator, resamples: int
+    judge: Judge, name: str, both: list[Answers], chance: np.random.Generator
 ) -> Draws:
     drawn = []
-    for _ in range(resamples):
-        rows = chance.integers(len(labels), size=len(labels))
-        values = [np.asarray(measure(x[rows], labels[rows])[name]) for x in both]
+    rows = len(judge.labels)
+    for _ in range(judge.resamples):
+        chosen = chance.integers(rows, size=rows)
+        labels = judge.labels[chosen]
+        values = [
+            np.asarray(judge.task.measure(x.logits[chosen], labels, x.thresholds)[name])
+            for x in both
+        ]
         drawn.append(_difference(values))
     return np.array(drawn)
 

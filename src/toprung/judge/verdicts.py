@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from toprung.core.files import write_csv
 from toprung.core.seeds import derive_seed
-from toprung.data.metrics import METRICS, measure
-from toprung.judge.intervals import Interval, bootstrap, bootstrap_gain
+from toprung.data.tasks._base import Labels, Task
+from toprung.judge.intervals import Answers, Interval, Judge
 from toprung.trial.report import Metric
 
 ENSEMBLE, BEST_TRIAL = "ensemble", "best_trial"
@@ -24,15 +24,22 @@ class Contender:
 
     Attributes:
         who: ``ensemble``, ``best_trial``, or a baseline's name.
-        logits: (N, C); of the ensemble the logarithm of its calibrated probabilities.
+        logits: (N, C); of the ensemble those of its calibrated probabilities.
         seconds: that its training took, of all members for an ensemble; None where unknown.
         detail: what it is, such as the trial's id; empty where ``who`` says all.
+        thresholds: (C,) at which it answers with a class; None where the task has none.
     """
 
     who: str
     logits: NDArray[np.floating]
     seconds: float | None = None
     detail: str = ""
+    thresholds: NDArray[np.floating] | None = None
+
+    @property
+    def answers(self) -> Answers:
+        """Logits and thresholds."""
+        return Answers(self.logits, self.thresholds)
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,15 +48,17 @@ class Verdicts:
 
     Attributes:
         contenders: the first is judged against the others.
-        labels: (N,) of the test split.
+        task: of the search.
+        labels: of the test split, as the task encodes them.
         metrics: every metric of each contender, by ``who``.
         intervals: of the search's metric, by ``who``.
         gains: of the first over each other contender, by ``who`` and metric; above 0 is better.
     """
 
     metric: Metric
+    task: Task
     label_names: tuple[str, ...]
-    labels: NDArray[np.integer]
+    labels: Labels
     contenders: tuple[Contender, ...]
     metrics: Mapping[str, Mapping[str, float]]
     intervals: Mapping[str, Interval]
@@ -74,26 +83,27 @@ class Verdicts:
 
 def judge_test(
     contenders: Sequence[Contender],
-    labels: NDArray[np.integer],
+    labels: Labels,
     *,
     metric: Metric,
+    task: Task,
     label_names: Sequence[str],
     seed: int,
 ) -> Verdicts:
     """Measures every contender and the first one's gain over each other, with intervals."""
-    seed = derive_seed(seed, "verdicts")
-    first = contenders[0]
+    judge = Judge(task, labels, derive_seed(seed, "verdicts"))
+    first = contenders[0].answers
     return Verdicts(
         metric=metric,
+        task=task,
         label_names=tuple(label_names),
         labels=labels,
         contenders=tuple(contenders),
-        metrics={one.who: measure(one.logits, labels) for one in contenders},
-        intervals={o.who: bootstrap(metric, o.logits, labels, seed=seed) for o in contenders},
+        metrics={one.who: judge.measure(one.answers) for one in contenders},
+        intervals={one.who: judge.interval(metric, one.answers) for one in contenders},
         gains={
             other.who: {
-                name: bootstrap_gain(kind, first.logits, other.logits, labels, seed=seed)
-                for name, kind in METRICS.items()
+                name: judge.gain(kind, first, other.answers) for name, kind in task.metrics.items()
             }
             for other in contenders[1:]
         },
@@ -102,8 +112,9 @@ def judge_test(
 
 def write_metrics(path: Path, verdicts: Verdicts) -> None:
     """Writes ``metrics.csv``: ``who``, then a column for every metric on the test split."""
+    names = list(verdicts.task.metrics)
     rows = [
-        [one.who, *(round(verdicts.metrics[one.who][name], 6) for name in METRICS)]
+        [one.who, *(round(verdicts.metrics[one.who][name], 6) for name in names)]
         for one in verdicts.contenders
     ]
-    write_csv(path, ["who", *METRICS], rows)
+    write_csv(path, ["who", *names], rows)

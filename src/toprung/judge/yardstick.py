@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from toprung.core.clock import Clock
 from toprung.data.dataset import Dataset
-from toprung.data.metrics import measure
 from toprung.judge.baselines._base import Baseline
 
 
@@ -34,5 +33,5 @@ def measure_baseline(
     train, stopping = dataset.splits["train"], dataset.splits["stopping"]
     begun = clock.seconds()
     baseline.fit(train.texts, train.labels, dataset.classes, seed)
-    metrics = measure(baseline.logits(stopping.texts), stopping.labels)
+    metrics = dataset.task.measure(baseline.logits(stopping.texts), stopping.labels)
     return MeasuredBaseline(name, metrics, round(clock.seconds() - begun, 3), baseline)

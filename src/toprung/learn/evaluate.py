@@ -15,7 +15,6 @@ from toprung.learn.inputs import Inputs
 from toprung.learn.model import Classifier
 from toprung.trial.config import Resource
 
-SCORED = ("stopping", "selection")
 _FEWEST_SCORED = 512
 _TRAINED_A_SCORED = 4
 _TOKENS_OF_A_BATCH = {"cpu": 4096, "cuda": 65536}
@@ -57,27 +56,27 @@ def predict(
 
 
 def rows_to_score(
-    labels: Mapping[str, Rows], resource: Resource, point: int, *, unit: int
+    strata: Mapping[str, Rows], resource: Resource, point: int, *, unit: int
 ) -> dict[str, Rows]:
     """Which held-out rows a report at a point is about: all of them, or a fixed few.
 
     All at the largest resource, and at a rung where they are at most a quarter of what was
-    trained since the rung below. Otherwise no selection rows, and so many stopping rows, from
+    trained since the rung below. Otherwise so many stopping rows, from
     512, as are a quarter of it: the first of one order, so that trials compare at each rung.
 
     Args:
-        labels: (N,) of each split that is scored.
+        strata: (N,) of each split that is scored; few rows have all of them in proportion.
         resource: of the search.
         point: of the report.
         unit: examples in a unit of the resource.
     """
-    sizes = {name: len(found) for name, found in labels.items()}
+    sizes = {name: len(found) for name, found in strata.items()}
     worth = resource.since_rung(point) * unit // _TRAINED_A_SCORED
     cheap = resource.is_rung(point) and sum(sizes.values()) <= worth
     if point == resource.max or cheap:
         return {name: np.arange(size) for name, size in sizes.items() if size}
     some = max(_FEWEST_SCORED, worth)
-    first = nested_order(labels.get("stopping", np.zeros(0, dtype=np.int64)))[:some]
+    first = nested_order(strata.get("stopping", np.zeros(0, dtype=np.int64)))[:some]
     return {"stopping": np.sort(first)} if len(first) else {}
 
 

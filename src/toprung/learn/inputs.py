@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
+from toprung.core.seeds import derive_seed
+from toprung.learn.augmenters._base import Augmenter
+from toprung.learn.augmenters.none import NoAugmenter
 from toprung.learn.backbone.load import Loaded
 from toprung.learn.batches import Rows, collate
 from toprung.learn.device import free_bytes, place
@@ -16,7 +19,7 @@ from toprung.learn.model import Classifier
 from toprung.learn.plan import Plan
 from toprung.learn.prefix import Prefix, PrefixKey
 from toprung.learn.prefixes import Prefixes
-from toprung.learn.tokens import Tokens, cached_tokens
+from toprung.learn.tokens import Tokens, cached_tokens, tokenize
 
 _SHARE_OF_FREE_MEMORY = 0.5
 
@@ -41,8 +44,14 @@ class Inputs:
     _held: Held | None = field(default=None, init=False, repr=False)
     _may_hold: bool = field(default=True, init=False, repr=False)
 
-    def scores(self, model: Classifier, rows: Rows) -> torch.Tensor:
-        """Scores of rows, (B, outputs) float32, on the model's device."""
+    def scores(self, model: Classifier, rows: Rows, epoch: int = 0) -> torch.Tensor:
+        """Scores of rows, (B, outputs) float32, on the model's device.
+
+        Args:
+            model: that scores them.
+            rows: (B,).
+            epoch: of training; counts where texts change from one to the next.
+        """
         cached = self.states(model, rows)
         if cached is None:
             scores: torch.Tensor = model(*collate(self.tokens, rows, self.padding, self.device))
@@ -76,6 +85,64 @@ class Inputs:
         if not self.prefix.pays:
             self.prefix = None
         return states
+
+
+@dataclass
+class Augmented(Inputs):
+    """Texts that are changed anew in every epoch; batches are made by their lengths before.
+
+    Attributes:
+        texts: N, as they are.
+        augmenter: that changes them.
+        backbone: whose tokenizer reads them.
+        max_length: longest text in tokens.
+        seed: of the changes, with the epoch and the row.
+    """
+
+    texts: Sequence[str] = ()
+    augmenter: Augmenter = field(default_factory=NoAugmenter)
+    backbone: Loaded | None = None
+    max_length: int = 0
+    seed: int = 0
+
+    def scores(self, model: Classifier, rows: Rows, epoch: int = 0) -> torch.Tensor:
+        assert self.backbone is not None
+        seeds = [derive_seed(self.seed, "augment", epoch, row) for row in rows.tolist()]
+        chances = [np.random.default_rng(seed) for seed in seeds]
+        texts = self.augmenter([self.texts[row] for row in rows.tolist()], chances)
+        tokens = tokenize(self.backbone.tokenizer, texts, self.max_length)
+        batch = collate(tokens, np.arange(len(rows)), self.padding, self.device)
+        scores: torch.Tensor = model(*batch)
+        return scores
+
+
+def augment(
+    inputs: Inputs,
+    texts: Sequence[str],
+    augmenter: Augmenter,
+    seed: int,
+    *,
+    backbone: Loaded,
+    max_length: int,
+) -> Inputs:
+    """The same rows, changed by an augmenter; as they are where it changes nothing.
+
+    Raises:
+        FixSpec: the backbone lacks what the augmenter needs.
+    """
+    if not augmenter.changes:
+        return inputs
+    augmenter.prepare(backbone)
+    return Augmented(
+        inputs.tokens,
+        inputs.padding,
+        inputs.device,
+        texts=texts,
+        augmenter=augmenter,
+        backbone=backbone,
+        max_length=max_length,
+        seed=seed,
+    )
 
 
 def open_inputs(

@@ -73,10 +73,12 @@ class Part:
     Attributes:
         rows: of the training rows, (B,).
         of: rows of the whole step.
+        epoch: passes over the training rows that were complete before.
     """
 
     rows: Rows
     of: int
+    epoch: int = 0
 
 
 Passes = Generator[Part, None, bool]
@@ -116,7 +118,7 @@ class Loop:
                 part = next(passes)
             except StopIteration as ended:
                 return bool(ended.value)
-            scores = self.feed.inputs.scores(self.model, part.rows)
+            scores = self.feed.inputs.scores(self.model, part.rows, part.epoch)
             self.loss_of(part, scores).backward()  # type: ignore[no-untyped-call]
 
     def passes(self, examples: int, interrupted: Callable[[], bool]) -> Passes:
@@ -144,7 +146,7 @@ class Loop:
             rows, after = next(rows_to_come)
             feed = self.feed
             for part in cut(rows, feed.batches.lengths[rows], feed.micro, feed.micro_tokens):
-                yield Part(part, len(rows))
+                yield Part(part, len(rows), after.epoch)
             before = self.progress.position.examples
             self._step(before, len(rows))
             self.progress.position = after

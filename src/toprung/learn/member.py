@@ -17,7 +17,6 @@ from safetensors.torch import load_file
 
 from toprung.core.errors import FixEnvironment
 from toprung.core.files import new_folder, read_json, sha256_file, write_json
-from toprung.learn import tasks
 from toprung.learn.backbone.card import Card
 from toprung.learn.backbone.load import (
     Loaded,
@@ -164,7 +163,7 @@ def _rebuild(facts: Mapping[str, Any], loaded: Loaded, card: Card, weights: Path
             loaded.encoder,
             card,
             depth=facts["depth"],
-            outputs=tasks.registry.get(facts["task"])().outputs(len(facts["label_names"])),
+            outputs=len(facts["label_names"]),
             precision=facts["precision"],
         )
     try:

@@ -13,7 +13,8 @@ import torch
 
 from toprung.core.errors import TrialDiverged
 from toprung.core.seeds import derive_seed
-from toprung.learn import losses, schedules, tasks
+from toprung.learn import augmenters, losses, schedules
+from toprung.learn.augmenters._base import Augmenter
 from toprung.learn.backbone.load import load_backbone
 from toprung.learn.batches import Batches, row_weights
 from toprung.learn.checkpoint import (
@@ -25,8 +26,8 @@ from toprung.learn.checkpoint import (
     tidy_checkpoints,
 )
 from toprung.learn.device import resolve_device, take_share
-from toprung.learn.evaluate import SCORED, predict, rows_to_score, write_scores
-from toprung.learn.inputs import Inputs, open_inputs
+from toprung.learn.evaluate import predict, rows_to_score, write_scores
+from toprung.learn.inputs import Inputs, augment, open_inputs
 from toprung.learn.loop import Feed, Loop, Passes, Progress
 from toprung.learn.losses._base import Loss
 from toprung.learn.model import build_model, load_weights
@@ -34,7 +35,6 @@ from toprung.learn.optimizer import Optimizer
 from toprung.learn.plan import Plan
 from toprung.learn.settings import card_of, choose, settings_of
 from toprung.learn.streams import Streams
-from toprung.learn.tasks._base import Task
 from toprung.trial.config import Assignment
 from toprung.trial.report import Report
 
@@ -66,7 +66,7 @@ class Run:
         self.config = assignment.config
         self.folder = plan.folder / self.config.trial
         self.settings = settings_of(self.config)
-        self.task: Task = tasks.registry.get(plan.task)()
+        self.task = plan.dataset.task
         self.device = torch.device(resolve_device(plan.device))
         take_share(self.device, plan.gpus)
         self.card, self.depth = card_of(self.config, plan.cards)
@@ -83,10 +83,11 @@ class Run:
                 self.backbone.encoder,
                 self.card,
                 depth=self.depth,
-                outputs=self.task.outputs(plan.dataset.classes),
+                outputs=plan.dataset.classes,
                 precision=plan.precision,
             ).to(self.device)
         self._shrink = assignment.shrink
+        self.augmenter: Augmenter = choose(augmenters.registry, self.config, "augmenter", "none")
         self.loop = self._make_loop()
         self.reports: list[Report] = []
         self._seconds = 0.0
@@ -179,9 +180,13 @@ class Run:
         metrics: dict[str, float] = {}
         scored = 0
         splits = self.plan.dataset.splits
-        labels = {name: splits[name].labels for name in SCORED if name in splits}
+        strata = {
+            name: self.task.strata(splits[name].labels)
+            for name in self.task.splits
+            if name in splits
+        }
         for name, rows in rows_to_score(
-            labels, self.plan.resource, point, unit=self._examples_a_unit
+            strata, self.plan.resource, point, unit=self._examples_a_unit
         ).items():
             split = splits[name]
             logits = predict(self.model, self._inputs((name,)), rows, shrink=self._shrink)
@@ -213,23 +218,23 @@ class Run:
 
     def _make_loop(self) -> Loop:
         settings, plan = self.settings, self.plan
-        inputs = self._inputs(tuple(plan.trained_splits()))
+        inputs = self._training_inputs()
         batches = Batches(
             lengths=inputs.tokens.lengths,
             size=settings.batch_size * settings.accumulation,
             seed=self.config.seed,
-            weights=row_weights(self.labels, settings.sampling),
+            weights=row_weights(self.task.strata(self.labels), settings.sampling),
         )
         feed = Feed(
             inputs=inputs,
-            targets=self.task.targets(self.labels).to(self.device),
+            targets=torch.from_numpy(self.task.targets(self.labels)).to(self.device),
             batches=batches,
             micro=max(1, settings.batch_size // self._shrink),
             micro_tokens=_TOKENS_AT_ONCE.get(self.device.type, 4096) // self._shrink,
         )
-        loss: Loss = choose(losses.registry, self.config, "loss", "cross_entropy")
-        counts = torch.from_numpy(np.bincount(self.labels, minlength=plan.dataset.classes))
-        weights = loss.prepare(counts)
+        loss: Loss = choose(losses.registry, self.config, "loss", self.task.losses[0])
+        counts = self.task.marks(self.labels, plan.dataset.classes).sum(axis=0)
+        weights = loss.prepare(torch.from_numpy(counts), len(self.labels))
         optimizer = Optimizer(
             self.model,
             settings,
@@ -241,6 +246,18 @@ class Run:
 
     def _inputs(self, names: tuple[str, ...]) -> Inputs:
         return open_inputs(self.plan, names, self.model, self.backbone, self.max_length)
+
+    def _training_inputs(self) -> Inputs:
+        names = tuple(self.plan.trained_splits())
+        splits = self.plan.dataset.splits
+        return augment(
+            self._inputs(names),
+            [text for name in names for text in splits[name].texts],
+            self.augmenter,
+            self.config.seed,
+            backbone=self.backbone,
+            max_length=self.max_length,
+        )
 
     @property
     def max_length(self) -> int:

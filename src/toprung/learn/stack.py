@@ -41,7 +41,7 @@ def group_of(config: TrialConfig) -> Hashable | None:
     >>> group_of(TrialConfig("t0003", {"adapter": "full"}, 0)) is None
     True
     """
-    if config.values.get("adapter") != "lora":
+    if config.values.get("adapter") != "lora" or config.values.get("augmenter", "none") != "none":
         return None
     backbone = config.values.get("backbone")
     depth = None if backbone is None else config.component("backbone")[1].get("depth")
@@ -95,6 +95,9 @@ class Stack:
         if not seat.branch.targets or not seat.branch.stackable:
             text = "only lora can be stacked, and not on DeBERTa, whose attention is its own code."
             raise FixSpec(seat.trial, [Problem("adapter", text)])
+        if seat.run.augmenter.changes:
+            text = "texts that change from epoch to epoch cannot be stacked; take none."
+            raise FixSpec(seat.trial, [Problem("augmenter", text)])
         if not self._seats:
             self._trunk = Trunk(seat.run, seat.branch)
         assert self._trunk is not None

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from toprung.core.errors import FixEnvironment
 from toprung.core.files import read_json, sha256_file
+from toprung.data import tasks
 from toprung.judge.calibrate import apply_temperature
 from toprung.judge.ensembles._base import blend
 from toprung.learn.member import Member, load_member
@@ -25,10 +26,25 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class Prediction:
-    """One text's answer: the label, and every label's probability."""
+    """One text's answer.
 
-    label: str
+    Attributes:
+        labels: that are answered: exactly one, or any number where the task allows it.
+        probabilities: of every label.
+    """
+
+    labels: tuple[str, ...]
     probabilities: Mapping[str, float]
+
+    @property
+    def label(self) -> str:
+        """The one label.
+
+        Raises:
+            ValueError: there are none or several.
+        """
+        (only,) = self.labels
+        return only
 
 
 class Ensemble:
@@ -38,6 +54,8 @@ class Ensemble:
         labels: class names, in the order of probabilities.
         members: the loaded members by trial id.
         weights: by trial id; they sum to 1.
+        task: what an answer is.
+        thresholds: (labels,) at which a label is answered; None where the task has none.
     """
 
     def __init__(
@@ -47,11 +65,15 @@ class Ensemble:
         labels: Sequence[str],
         *,
         temperature: float = 1.0,
+        task: str = "single_label",
+        thresholds: Sequence[float] | None = None,
     ) -> None:
         self.members = dict(members)
         self.weights = dict(weights)
         self.labels = tuple(labels)
         self.temperature = temperature
+        self.task = tasks.registry.get(task)()
+        self.thresholds = None if thresholds is None else np.array(thresholds)
 
     @classmethod
     def load(cls, path: str | Path) -> Ensemble:
@@ -78,7 +100,14 @@ class Ensemble:
             if members[entry.trial].label_names != said.labels:
                 raise _foreign(described, f"{entry.trial} knows other labels")
         weights = {entry.trial: entry.weight for entry in said.members}
-        return cls(members, weights, said.labels, temperature=said.temperature)
+        return cls(
+            members,
+            weights,
+            said.labels,
+            temperature=said.temperature,
+            task=said.task,
+            thresholds=said.thresholds,
+        )
 
     def member_logits(self, texts: Sequence[str]) -> dict[str, Array]:
         """Each member's logits, shape (texts, classes), float32.
@@ -92,7 +121,9 @@ class Ensemble:
         return dict(zip(self.members, found, strict=True))
 
     def predict_proba(self, texts: Sequence[str]) -> Array:
-        """Calibrated probabilities, shape (texts, classes), rows summing to 1.
+        """Calibrated probabilities, shape (texts, classes).
+
+        Rows sum to 1, unless a text may have any number of labels.
 
         Args:
             texts: a list, an array or a column of a DataFrame.
@@ -103,18 +134,23 @@ class Ensemble:
         logits = self.member_logits(texts)
         if not len(next(iter(logits.values()))):
             return np.zeros((0, len(self.labels)))
-        return apply_temperature(blend(logits, self.weights), self.temperature)
+        blended = blend(logits, self.weights, self.task)
+        return apply_temperature(blended, self.temperature, self.task)
 
-    def predict(self, texts: Sequence[str]) -> list[str]:
-        """The most probable label of each text."""
-        return [self.labels[i] for i in self.predict_proba(texts).argmax(axis=1)]
+    def predict(self, texts: Sequence[str]) -> list[str] | list[tuple[str, ...]]:
+        """The most probable label of each text; or all whose probability reaches its threshold."""
+        found = self.predictions(texts)
+        return [x.labels for x in found] if self.task.many else [x.label for x in found]
 
     def predictions(self, texts: Sequence[str]) -> list[Prediction]:
-        """Label and probabilities of each text, as values for JSON."""
+        """Labels and probabilities of each text, as values for JSON."""
+        probabilities = self.predict_proba(texts)
         answers = []
-        for row in self.predict_proba(texts):
+        decided = self.task.decide(probabilities, self.thresholds)
+        for row, marks in zip(probabilities, decided, strict=True):
             named = {label: float(p) for label, p in zip(self.labels, row, strict=True)}
-            answers.append(Prediction(self.labels[int(row.argmax())], named))
+            chosen = tuple(label for label, mark in zip(self.labels, marks, strict=True) if mark)
+            answers.append(Prediction(chosen, named))
         return answers
 
 
@@ -130,6 +166,8 @@ class _Described:
     members: tuple[_Entry, ...]
     labels: tuple[str, ...]
     temperature: float
+    task: str
+    thresholds: tuple[float, ...] | None
 
 
 def _read(path: Path) -> _Described:
@@ -139,7 +177,15 @@ def _read(path: Path) -> _Described:
         entries = tuple(
             _Entry(str(m["trial"]), float(m["weight"]), dict(m["files"])) for m in said["members"]
         )
-        found = _Described(entries, tuple(map(str, said["labels"])), float(said["temperature"]))
+        labels = tuple(map(str, said["labels"]))
+        values = said.get("thresholds", {}).get("values")
+        found = _Described(
+            entries,
+            labels,
+            float(said["temperature"]),
+            str(said["task"]),
+            None if values is None else tuple(float(values[label]) for label in labels),
+        )
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise _foreign(path, f"{type(error).__name__}: {error}") from None
     numbers = [entry.weight for entry in found.members]
@@ -147,6 +193,10 @@ def _read(path: Path) -> _Described:
         raise _foreign(path, "a member's name is a path")
     if not all(0 < n <= 1 for n in numbers) or not math.isclose(sum(numbers), 1, abs_tol=1e-6):
         raise _foreign(path, f"weights {numbers} do not sum to 1")
+    if found.task not in tasks.registry.names():
+        raise _foreign(path, f"task {found.task!r}")
+    if not all(0 <= value <= 1 for value in found.thresholds or ()):
+        raise _foreign(path, f"thresholds {found.thresholds}")
     if not 0 < found.temperature < math.inf:
         raise _foreign(path, f"temperature {found.temperature}")
     return found

@@ -17,10 +17,11 @@ from toprung.spec.nodes import shown
 from toprung.trial.space import Scalar
 
 PACKAGES = {
-    "task": "learn.tasks",
+    "task": "data.tasks",
     "adapter": "learn.adapters",
     "pooling": "learn.poolings",
     "head": "learn.heads",
+    "augmenter": "learn.augmenters",
     "loss": "learn.losses",
     "schedule": "learn.schedules",
     "scheduler": "search.schedulers",

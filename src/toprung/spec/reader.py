@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from toprung.core.registry import nearest
-from toprung.data.metrics import METRICS
+from toprung.data import tasks
 from toprung.data.source import DataSource
+from toprung.data.tasks._base import Task
 from toprung.learn.backbone.card import Card, card_names
 from toprung.spec.choices import Component, Entry, read_component, read_components, read_fixed
 from toprung.spec.families import Components, registry
@@ -21,6 +22,7 @@ from toprung.spec.sections import BUDGET, SEED, TRIAL, filled, read_data, read_f
 from toprung.spec.space import read_space
 from toprung.spec.spec import SearchSpec
 from toprung.trial.config import Resource
+from toprung.trial.report import Metric
 from toprung.trial.space import Choice, Space, Values
 
 REQUIRED = {"task": "single_label", "data": "{corpus: tickets}", "space": "{backbone: minilm}"}
@@ -66,13 +68,15 @@ class _Reader:
         space, cards = self._space(base)
         budget = self._section("budget", BUDGET)
         scheduler = self._component("scheduler")
+        name = self._word("task", Components("task").names(), "single_label")
+        task = tasks.registry.get(name)()
         return {
             "name": self._name(),
-            "task": self._word("task", Components("task").names(), "single_label"),
-            "data": self._data(base, keep_base=not set(cards) <= set(card_names())),
+            "task": name,
+            "data": self._data(base, name, keep_base=not set(cards) <= set(card_names())),
             "space": space,
             "cards": cards,
-            "metric": METRICS.get(self._word("metric", list(METRICS), "macro_f1")),
+            "metric": self._metric(task),
             "scheduler": scheduler,
             "searcher": self._component("searcher"),
             "resource": self._resource(scheduler),
@@ -156,9 +160,14 @@ class _Reader:
         self.problems.add(node, text)
         return None
 
-    def _data(self, base: Path, *, keep_base: bool) -> DataSource | None:
+    def _metric(self, task: Task) -> Metric:
+        return task.metrics[self._word("metric", list(task.metrics), task.default_metric)]
+
+    def _data(self, base: Path, task: str, *, keep_base: bool) -> DataSource | None:
         node = self._mapping("data")
-        return read_data(node, base, self.problems, keep_base=keep_base) if node else None
+        return (
+            read_data(node, base, self.problems, task=task, keep_base=keep_base) if node else None
+        )
 
     def _space(self, base: Path) -> tuple[Space, Mapping[str, Card]]:
         node = self._mapping("space")

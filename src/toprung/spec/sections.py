@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from toprung.core.registry import nearest
+from toprung.data import tasks
 from toprung.data.source import DataSource
 from toprung.spec.choices import read_component
 from toprung.spec.domain import read_scalar
@@ -27,7 +28,7 @@ TRIAL = {
     "cache_gib": field("cache_gib", float | None),
 }
 SEED = field("seed", int, default=0)
-_DATA = fields_of(DataSource, leave_out=("corpus", "corpus_options"))
+_DATA = fields_of(DataSource, leave_out=("corpus", "corpus_options", "task"))
 
 
 def read_fields(
@@ -56,7 +57,7 @@ def filled(given: Mapping[str, Scalar], fields: Mapping[str, Field]) -> dict[str
 
 
 def read_data(
-    node: Node, base: Path, problems: Problems, *, keep_base: bool = False
+    node: Node, base: Path, problems: Problems, *, task: str, keep_base: bool = False
 ) -> DataSource | None:
     """Where the data lies; None, and why in ``problems``, where the section is wrong.
 
@@ -64,6 +65,7 @@ def read_data(
         node: the mapping under ``data``.
         base: folder that relative paths start from.
         problems: what is found wrong is added here.
+        task: of the spec; says how the column of labels is called by default.
         keep_base: whether the base counts although no path of the data is relative.
     """
     before = len(problems)
@@ -80,7 +82,8 @@ def read_data(
         return None
     paths = [str(given[key]) for key in ("train", "validation", "test", "path") if given.get(key)]
     relative = keep_base or any(not Path(path).is_absolute() for path in paths)
-    source = DataSource(**{**given, "base": str(base) if relative else "."})
+    given.setdefault("label", tasks.registry.get(task).label_column)
+    source = DataSource(**{**given, "task": task, "base": str(base) if relative else "."})
     for problem in source.problems():
         problems.add(node.items.get(problem.where, node), problem.text)
     return source if len(problems) == before else None

@@ -16,7 +16,7 @@ from toprung.spec.fields import Field, fields_of
 from toprung.spec.nodes import Node, Problems
 from toprung.trial.space import Choice, Float, Int, Parameter, Space
 
-COMPONENTS = ("adapter", "pooling", "head", "loss", "schedule")
+COMPONENTS = ("adapter", "pooling", "head", "loss", "schedule", "augmenter")
 NUMBERS: Mapping[str, Field] = fields_of(Settings)
 KEYS = ("backbone", *COMPONENTS, *NUMBERS)
 

@@ -16,6 +16,8 @@ from toprung.trial.config import Resource
 from toprung.trial.report import Metric
 from toprung.trial.space import Choice, Option, Space, Values
 
+_NOT_IN_DATA = ("corpus_options", "task")
+
 
 @dataclass(frozen=True)
 class SearchSpec:
@@ -108,7 +110,7 @@ class SearchSpec:
         }
 
     def _data_tree(self) -> dict[str, Any]:
-        names = [known.name for known in fields(DataSource) if known.name != "corpus_options"]
+        names = [known.name for known in fields(DataSource) if known.name not in _NOT_IN_DATA]
         tree = {name: getattr(self.data, name) for name in names}
         if self.data.corpus:
             tree["corpus"] = component_tree(self.data.corpus, self.data.corpus_options)

@@ -19,11 +19,16 @@ class Baseline(ABC):
     def fit(
         self, texts: Sequence[str], labels: NDArray[np.integer], classes: int, seed: int
     ) -> None:
-        """Learns from N texts and labels (N,), whole numbers below ``classes``.
+        """Learns from N texts and their labels.
 
-        A class without rows is allowed. The same rows and seed learn the same.
+        Labels are (N,) whole numbers below ``classes``, or (N, classes) of 0 and 1 where a row
+        may have several. A class without rows is allowed. The same rows and seed learn the same.
         """
 
     @abstractmethod
     def logits(self, texts: Sequence[str]) -> NDArray[np.float64]:
-        """(N, classes) logarithms of probabilities, all finite; call ``fit`` first."""
+        """(N, classes) logits, all finite; call ``fit`` first.
+
+        Their softmax is the classes' probabilities; where a row may have several labels, each
+        one's sigmoid.
+        """

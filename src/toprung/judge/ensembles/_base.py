@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toprung.core.errors import GiveUp
-from toprung.data.metrics import softmax
+from toprung.data.tasks._base import Task
 from toprung.trial.report import Metric
 
 Floats = NDArray[np.floating]
@@ -42,28 +42,31 @@ class Ensemble(ABC):
 
     @abstractmethod
     def weigh(
-        self, logits: Mapping[str, Floats], labels: Labels, metric: Metric
+        self, logits: Mapping[str, Floats], labels: Labels, metric: Metric, task: Task
     ) -> dict[str, float]:
         """The members' weights: above 0, summing to 1, largest first.
 
         Args:
             logits: (N, C) of each candidate on the selection split.
-            labels: (N,) of that split.
+            labels: of that split, as the task encodes them.
             metric: that the search ranks by.
+            task: of the search.
 
         Raises:
             GiveUp: no candidate has usable predictions.
         """
 
 
-def usable_probabilities(logits: Mapping[str, Floats]) -> dict[str, Floats]:
-    """Softmax of every candidate whose logits are all finite, by name in sorted order.
+def usable_probabilities(logits: Mapping[str, Floats], task: Task) -> dict[str, Floats]:
+    """Probabilities of every candidate whose logits are all finite, by name in sorted order.
 
     Raises:
         GiveUp: there is none.
     """
     found: dict[str, Floats] = {
-        name: softmax(logits[name]) for name in sorted(logits) if _is_finite(logits[name])
+        name: task.probabilities(logits[name])
+        for name in sorted(logits)
+        if _is_finite(logits[name])
     }
     if not found:
         raise GiveUp(
@@ -73,14 +76,15 @@ def usable_probabilities(logits: Mapping[str, Floats]) -> dict[str, Floats]:
     return found
 
 
-def blend(logits: Mapping[str, Floats], weights: Mapping[str, float]) -> Floats:
-    """The ensemble's probabilities (N, C): the weighted sum of the members' softmax.
+def blend(logits: Mapping[str, Floats], weights: Mapping[str, float], task: Task) -> Floats:
+    """The ensemble's probabilities (N, C): the weighted sum of the members'.
 
+    >>> from toprung.data.tasks.single_label import SingleLabel
     >>> logits = {"a": np.array([[0.0, 0.0]]), "b": np.array([[50.0, 0.0]])}
-    >>> blend(logits, {"a": 0.5, "b": 0.5}).round(2).tolist()
+    >>> blend(logits, {"a": 0.5, "b": 0.5}, SingleLabel()).round(2).tolist()
     [[0.75, 0.25]]
     """
-    parts = [weight * softmax(logits[name]) for name, weight in weights.items()]
+    parts = [weight * task.probabilities(logits[name]) for name, weight in weights.items()]
     return np.asarray(np.sum(parts, axis=0))
 
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from toprung.data.metrics import measure
-from toprung.judge.counts import FROM_COUNTS, count_classes
+from toprung.data.tasks._base import Task
+from toprung.judge.counts import FROM_COUNTS, ClassCounts, count_classes
 from toprung.judge.ensembles._base import Floats, Labels
 from toprung.trial.report import Metric
 
@@ -25,7 +25,9 @@ class Contest:
         names: of the candidates, sorted.
     """
 
-    def __init__(self, probabilities: Mapping[str, Floats], labels: Labels, metric: Metric) -> None:
+    def __init__(
+        self, probabilities: Mapping[str, Floats], labels: Labels, metric: Metric, task: Task
+    ) -> None:
         self.names = list(probabilities)
         self._columns = [
             np.ascontiguousarray(probabilities[name].T, dtype=np.float32) for name in self.names
@@ -33,6 +35,8 @@ class Contest:
         self._labels = np.asarray(labels, np.int64)
         self._rows = np.arange(len(self._labels))
         self._metric = metric
+        self._task = task
+        self._marks = task.marks(self._labels, len(self._columns[0])).T
 
     def empty(self) -> Floats:
         """The sum of no candidates: (C, N) zeros."""
@@ -42,31 +46,41 @@ class Contest:
         """The sum with one candidate more."""
         return np.asarray(total + self._columns[candidate], np.float32)
 
-    def score(self, total: Floats) -> float:
-        """The score of a sum; higher is better."""
+    def score(self, total: Floats, picks: int) -> float:
+        """The score of a sum of so many candidates; higher is better."""
         name = self._metric.name
         if name == "log_loss":
-            return self._metric.score(self.log_loss(total))
+            return self._metric.score(self.log_loss(total, picks))
         if name in FROM_COUNTS:
-            counts = count_classes(self._labels, _winners(total), len(total))
-            return self._metric.score(float(FROM_COUNTS[name](counts)))
-        shares = total.T / total.sum(axis=0)[:, None]
-        logits = np.log(np.maximum(shares, _SMALLEST))
-        return self._metric.score(measure(logits, self._labels)[name])
+            return self._metric.score(float(FROM_COUNTS[name](self._counts(total / picks))))
+        logits = self._task.logits(total.T / picks)
+        return self._metric.score(self._task.measure(logits, self._labels)[name])
 
-    def log_loss(self, total: Floats) -> float:
-        """Mean of minus the logarithm of the true class's share."""
+    def log_loss(self, total: Floats, picks: int) -> float:
+        """Mean of minus the logarithm of what the true answers are given."""
+        if self._task.many:
+            return float(
+                self._task.row_losses(self._task.logits(total.T / picks), self._labels).mean()
+            )
         true = total[self._labels, self._rows] / total.sum(axis=0)
         return float(-np.log(np.maximum(true, _SMALLEST)).mean(dtype=np.float64))
 
-    def best_addition(self, total: Floats, among: Sequence[int]) -> int:
-        """The candidate whose addition scores best; ties by log-loss, then by name."""
-        scores = {candidate: self.score(self.add(total, candidate)) for candidate in among}
+    def _counts(self, shares: Floats) -> ClassCounts:
+        if not self._task.many:
+            return count_classes(self._labels, _winners(shares), len(shares))
+        answered = shares >= 0.5
+        parts = (answered & self._marks, self._marks, answered)
+        return ClassCounts(*(part.sum(axis=1).astype(np.float64) for part in parts))
+
+    def best_addition(self, total: Floats, picks: int, among: Sequence[int]) -> int:
+        """The candidate whose addition to so many scores best; ties by log-loss, then by name."""
+        after = picks + 1
+        scores = {c: self.score(self.add(total, c), after) for c in among}
         best = max(scores.values())
         tied = [candidate for candidate in among if scores[candidate] >= best - 1e-12]
         if len(tied) == 1:
             return tied[0]
-        losses = {candidate: self.log_loss(self.add(total, candidate)) for candidate in tied}
+        losses = {c: self.log_loss(self.add(total, c), after) for c in tied}
         return min(tied, key=lambda candidate: (losses[candidate], self.names[candidate]))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from toprung.data.tasks._base import Task
 from toprung.judge.ensembles._base import Ensemble, Floats, Labels, usable_probabilities
 from toprung.judge.ensembles._contest import Contest
 from toprung.trial.report import Metric
@@ -23,12 +24,12 @@ class Uniform(Ensemble):
     members: int = 5
 
     def weigh(
-        self, logits: Mapping[str, Floats], labels: Labels, metric: Metric
+        self, logits: Mapping[str, Floats], labels: Labels, metric: Metric, task: Task
     ) -> dict[str, float]:
-        contest = Contest(usable_probabilities(logits), labels, metric)
+        contest = Contest(usable_probabilities(logits, task), labels, metric, task)
         left, chosen = list(range(len(contest.names))), list[str]()
         while left and len(chosen) < self.members:
-            picked = contest.best_addition(contest.empty(), left)
+            picked = contest.best_addition(contest.empty(), 0, left)
             left.remove(picked)
             chosen.append(contest.names[picked])
         return {name: 1 / len(chosen) for name in chosen}

@@ -17,7 +17,7 @@ def tell_data(dataset: Dataset) -> list[str]:
     for name, split in splits.items():
         words = np.array([len(text.split()) for text in split.texts])
         middle, high = np.percentile(words, [50, 95])
-        classes = len(np.unique(split.labels))
+        classes = int(dataset.task.marks(split.labels, dataset.classes).any(axis=0).sum())
         cells = (len(split), classes, f"{middle:.0f}", f"{high:.0f}", words.max())
         rows.append([code(name), *(f"{c:,}" if not isinstance(c, str) else c for c in cells)])
     header = ["split", "rows", "classes", "words, median", "95th percentile", "longest"]
@@ -36,12 +36,13 @@ def tell_data(dataset: Dataset) -> list[str]:
 def _tell_classes(dataset: Dataset) -> list[str]:
     splits = {name: split for name, split in dataset.splits.items() if len(split)}
     counts = {
-        name: np.bincount(split.labels, minlength=dataset.classes) for name, split in splits.items()
+        name: dataset.task.marks(split.labels, dataset.classes).sum(axis=0)
+        for name, split in splits.items()
     }
     if "train" not in counts:
         return []
     order = [int(i) for i in np.argsort(-counts["train"], kind="stable")]
-    total = counts["train"].sum()
+    total = len(splits["train"])
     lines: list[str] = []
     shown = order
     if len(order) > _MOST_CLASSES:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.metrics import average_precision_score, roc_auc_score
 
-from toprung.judge.counts import count_classes
+from toprung.judge.counts import ClassCounts, count_classes
 from toprung.judge.report.markdown import code, escape, table
 from toprung.judge.sentences import bounds, duration, say_verdicts
 from toprung.judge.verdicts import Verdicts
@@ -23,7 +24,7 @@ def tell_results(verdicts: Verdicts) -> list[str]:
         "",
         *_tell_contenders(verdicts),
         *_tell_gains(verdicts),
-        *_tell_confusion(verdicts),
+        *([] if verdicts.task.many else _tell_confusion(verdicts)),
         *_tell_classes(verdicts),
     ]
 
@@ -89,6 +90,8 @@ def _tell_confusion(verdicts: Verdicts) -> list[str]:
 
 
 def _tell_classes(verdicts: Verdicts) -> list[str]:
+    if verdicts.task.many:
+        return _tell_labels(verdicts)
     predicted = verdicts.first.logits.argmax(axis=1)
     counts = count_classes(verdicts.labels, predicted, len(verdicts.label_names))
     columns = zip(
@@ -108,6 +111,58 @@ def _tell_classes(verdicts: Verdicts) -> list[str]:
         f"### Classes, by {code(verdicts.first.who)}",
         "",
         *table(header, body, numbers=4),
+    ]
+
+
+def _tell_labels(verdicts: Verdicts) -> list[str]:
+    """Each class by itself, at its threshold, and how well its probability ranks the rows."""
+    first = verdicts.first
+    task, labels = verdicts.task, verdicts.labels
+    marks = task.marks(labels, len(verdicts.label_names))
+    answered = task.decide(task.probabilities(first.logits), first.thresholds)
+    found = (answered & marks, marks, answered)
+    counts = ClassCounts(*(part.sum(axis=0).astype(np.float64) for part in found))
+    thresholds = np.full(len(verdicts.label_names), 0.5)
+    thresholds = thresholds if first.thresholds is None else first.thresholds
+    body = []
+    for c, name in enumerate(verdicts.label_names):
+        both = 0 < counts.actual[c] < len(labels)
+        ranks = ["", ""]
+        if both:
+            area = roc_auc_score(marks[:, c], first.logits[:, c])
+            precision = average_precision_score(marks[:, c], first.logits[:, c])
+            ranks = [f"{area:.4f}", f"{precision:.4f}"]
+        values = (counts.precision()[c], counts.recall()[c], counts.f1()[c])
+        body.append(
+            [
+                escape(name),
+                f"{thresholds[c]:.3f}",
+                *(f"{value:.4f}" for value in values),
+                *ranks,
+                f"{counts.actual[c]:,.0f}",
+            ]
+        )
+    header = ["class", "threshold", "precision", "recall", "F1", "AUC", "average precision"]
+    return [
+        f"### Classes, by {code(first.who)}",
+        "",
+        *table([*header, "support"], body, numbers=7),
+        *_tell_half(verdicts),
+    ]
+
+
+def _tell_half(verdicts: Verdicts) -> list[str]:
+    """What the thresholds are worth, against one half for every class."""
+    first = verdicts.first
+    if first.thresholds is None:
+        return []
+    metric = "macro_f1"
+    own = verdicts.metrics[first.who][metric]
+    half = verdicts.task.measure(first.logits, verdicts.labels)[metric]
+    return [
+        f"With these thresholds, fitted on the split `thresholds`, {code(metric)} is {own:.4f}; "
+        f"with 0.5 for every class it would be {half:.4f}.",
+        "",
     ]
 
 

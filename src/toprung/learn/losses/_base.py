@@ -13,8 +13,13 @@ class Loss(ABC):
     Losses are given row by row, so that any cut of a batch into micro-batches sums to the same.
     """
 
-    def prepare(self, counts: torch.Tensor) -> torch.Tensor | None:
-        """Weights of the classes, (C,), from the rows of each in training; None for equal ones."""
+    def prepare(self, counts: torch.Tensor, rows: int) -> torch.Tensor | None:
+        """Weights of the classes, (C,); None for equal ones.
+
+        Args:
+            counts: (C,) training rows of each class.
+            rows: of training; fewer than all counts together where rows have several classes.
+        """
         return None
 
     @abstractmethod
@@ -25,12 +30,25 @@ class Loss(ABC):
 
         Args:
             logits: (B, C) float32.
-            targets: (B,) int64.
+            targets: (B,) int64, or (B, C) float32 of 0 and 1 where rows have several classes.
             weights: (C,) from ``prepare``.
 
         Returns:
             (B,) float32, not negative.
         """
+
+
+def positive_weights(counts: torch.Tensor, rows: int, power: float) -> torch.Tensor:
+    """(rows without the class / rows with it)^power, at most 100: what a positive row counts.
+
+    >>> positive_weights(torch.tensor([10, 50]), 100, 1.0).tolist()
+    [9.0, 1.0]
+    """
+    some = counts.clamp(min=1).float()
+    return ((rows - some).clamp(min=1) / some).pow(power).clamp(max=_MOST)
+
+
+_MOST = 100.0
 
 
 def class_weights(counts: torch.Tensor, power: float) -> torch.Tensor:

@@ -29,7 +29,7 @@ class CrossEntropy(Loss):
     smoothing: float = 0.0
     class_weights: Literal["none", "balanced", "sqrt"] = "none"
 
-    def prepare(self, counts: torch.Tensor) -> torch.Tensor | None:
+    def prepare(self, counts: torch.Tensor, rows: int) -> torch.Tensor | None:
         if self.class_weights == "none":
             return None
         return class_weights(counts, 1.0 if self.class_weights == "balanced" else 0.5)

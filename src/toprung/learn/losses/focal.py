@@ -28,7 +28,7 @@ class Focal(Loss):
     gamma: float = 2.0
     alpha: Literal["none", "balanced"] = "none"
 
-    def prepare(self, counts: torch.Tensor) -> torch.Tensor | None:
+    def prepare(self, counts: torch.Tensor, rows: int) -> torch.Tensor | None:
         return None if self.alpha == "none" else class_weights(counts, 1.0)
 
     def __call__(

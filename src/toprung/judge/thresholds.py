@@ -1,0 +1,91 @@
+"""A threshold for each class, fitted on rows that nothing else was fitted or chosen on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.floating]
+
+THRESHOLDS = "thresholds"
+"""Name of the split that they are fitted on."""
+FEWEST_POSITIVES = 10
+"""A class with fewer positive rows shares one threshold with the others of its kind."""
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Thresholds of C classes.
+
+    Attributes:
+        values: (C,) a class is answered where its probability is at least this.
+        positives: (C,) rows of each class that they were fitted on.
+        shared: names of the classes that share one value, having too few positive rows.
+    """
+
+    values: tuple[float, ...]
+    positives: tuple[int, ...]
+    shared: tuple[str, ...]
+
+
+def fit_thresholds(
+    probabilities: Floats, labels: NDArray[np.integer], names: Sequence[str]
+) -> Thresholds:
+    """The threshold of each class that gives it the highest F1.
+
+    A class with fewer than ten positive rows has none of its own: a threshold fitted on so few
+    says more of them than of the class. Such classes share the one value that gives all classes
+    together, each row and class counted once, the highest F1.
+
+    Args:
+        probabilities: (N, C) calibrated, of rows that nothing was trained or chosen on.
+        labels: (N, C) of 0 and 1.
+        names: of the classes.
+
+    >>> shares = np.array([[0.1, 0.4]] * 20 + [[0.3, 0.6]] * 20)
+    >>> truth = np.array([[0, 0]] * 20 + [[1, 0]] * 18 + [[1, 1]] * 2)
+    >>> fitted = fit_thresholds(shares, truth, ["often", "rare"])
+    >>> [round(value, 2) for value in fitted.values], fitted.shared
+    ([0.2, 0.2], ('rare',))
+    """
+    positives = labels.sum(axis=0)
+    few = positives < FEWEST_POSITIVES
+    values = np.full(len(names), 0.5)
+    if few.any() and labels.any():
+        values[few] = _best(probabilities.ravel(), labels.ravel())
+    for number in np.flatnonzero(~few):
+        values[number] = _best(probabilities[:, number], labels[:, number])
+    return Thresholds(
+        tuple(float(value) for value in values),
+        tuple(int(count) for count in positives),
+        tuple(name for name, is_few in zip(names, few, strict=True) if is_few),
+    )
+
+
+def f1_curve(probabilities: Floats, labels: NDArray[np.integer]) -> tuple[Floats, Floats]:
+    """Thresholds, ascending, and the F1 of one class at each.
+
+    The thresholds lie midway between neighbouring probabilities, and one below them all.
+
+    Args:
+        probabilities: (N,).
+        labels: (N,) of 0 and 1.
+    """
+    order = np.argsort(-probabilities, kind="stable")
+    shares, truth = probabilities[order].astype(np.float64), labels[order]
+    last = np.flatnonzero(np.append(shares[1:] < shares[:-1], True))
+    right = np.cumsum(truth)[last]
+    f1 = 2 * right / np.maximum(1, truth.sum() + last + 1)
+    below = np.append(shares[last[:-1] + 1], 0.0) if len(last) else np.zeros(0)
+    between = (shares[last] + below) / 2
+    return between[::-1], f1[::-1]
+
+
+def _best(probabilities: Floats, labels: NDArray[np.integer]) -> float:
+    """The middle one of the best thresholds: less moved by single rows than either end."""
+    between, f1 = f1_curve(probabilities, labels)
+    best = np.flatnonzero(f1 >= f1.max() - 1e-12)
+    return float(between[best[len(best) // 2]])
