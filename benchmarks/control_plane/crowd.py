@@ -160,7 +160,11 @@ class Crowd:
         """The next report, and whatever goes wrong with it."""
         troubles, chance, answer = self._troubles, self._chance.random, member.answer
         assert answer is not None
-        member.at = self._points[bisect_right(self._points, member.at)]
+        after = bisect_right(self._points, member.at)
+        if after == len(self._points):  # told to go on where nothing is left, a worker rests
+            self._hear(member, REST, answer, time.perf_counter())
+            return
+        member.at = self._points[after]
         waits = member.at not in self._between
         if not waits and chance() < troubles.lost:
             self.seen.lost += 1
