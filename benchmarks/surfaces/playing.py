@@ -14,6 +14,7 @@ from surface import METRIC, Nearest, Surface, space_of_surfaces
 
 from toprung.core.errors import TrialDiverged
 from toprung.core.seeds import derive_seed
+from toprung.data.tasks.single_label import SingleLabel
 from toprung.judge.ensembles._base import Ensemble
 from toprung.judge.finalists import choose_finalists
 from toprung.judge.leaderboard import rank_trials
@@ -162,7 +163,7 @@ def play(
         runner.run(driver, _trainer(table, searcher))
         driver.finish()
         board = rank_trials(driver.history, plan.metric)
-        finalists = choose_finalists(board, {}, FINALISTS)
+        finalists = choose_finalists(board, {}, FINALISTS, task=SingleLabel())
         driver.train_fully([finalist.trial for finalist in finalists])
         runner.run(driver, _trainer(table, searcher))
     return curve

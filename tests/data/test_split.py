@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from toprung.data.split import carve, halve, sample
+from toprung.data.split import carve, part, sample
 
 LABELS = st.lists(st.sampled_from("aaaaaabbbbccd"), min_size=1, max_size=200)
 SEEDS = st.integers(0, 2**31)
@@ -37,15 +37,15 @@ def test_equal_texts_are_never_parted(
     assert not {keys[i] for i in gone} & {keys[i] for i in range(len(keys)) if i not in gone}
     kept = {labels[i] for i in range(len(keys)) if i not in gone}
     assert kept == set(labels)
-    one, other = halve(labels, keys, seed)
+    one, other = part(labels, keys, seed, parts=2)
     assert sorted([*one, *other]) == list(range(len(labels)))
     assert not {keys[i] for i in one} & {keys[i] for i in other}
 
 
 @given(labels=LABELS, seed=SEEDS)
 @settings(deadline=None)
-def test_halves_differ_by_at_most_one_row_a_class(labels: list[str], seed: int) -> None:
-    one, other = halve(labels, range(len(labels)), seed)
+def test_parts_differ_by_at_most_one_row_a_class(labels: list[str], seed: int) -> None:
+    one, other = part(labels, range(len(labels)), seed, parts=2)
     assert abs(len(one) - len(other)) <= 1
     for label in set(labels):
         assert abs(sum(labels[i] == label for i in one) - labels.count(label) / 2) <= 0.5
@@ -75,7 +75,7 @@ def test_a_sample_has_its_size_and_two_rows_of_each_class(
 def test_equal_seeds_give_equal_splits(labels: list[str], share: float, seed: int) -> None:
     keys = range(len(labels))
     assert carve(labels, keys, share, seed) == carve(labels, keys, share, seed)
-    assert halve(labels, keys, seed) == halve(labels, keys, seed)
+    assert part(labels, keys, seed, parts=2) == part(labels, keys, seed, parts=2)
 
 
 def test_another_seed_gives_another_split() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from toprung.core.errors import GiveUp
 from toprung.data.metrics import METRICS, measure
+from toprung.data.tasks.single_label import SingleLabel
 from toprung.judge.ensembles import registry
 from toprung.judge.ensembles._base import Ensemble, blend
 from toprung.judge.ensembles.best import Best
@@ -39,7 +40,7 @@ def selection_score(logits: dict[str, np.ndarray], labels: np.ndarray, metric: M
 @pytest.mark.parametrize("metric", METRICS.values(), ids=list(METRICS))
 def test_every_method_gives_positive_weights_that_sum_to_one(name: str, metric: Metric) -> None:
     logits, labels = candidates(7)
-    weights = registry.get(name)().weigh(logits, labels, metric)
+    weights = registry.get(name)().weigh(logits, labels, metric, SingleLabel())
     assert sum(weights.values()) == pytest.approx(1.0)
     assert min(weights.values()) > 0
     assert list(weights.values()) == sorted(weights.values(), reverse=True)
@@ -50,16 +51,18 @@ def test_every_method_gives_positive_weights_that_sum_to_one(name: str, metric: 
 def test_every_method_leaves_out_candidates_with_nan(name: str) -> None:
     logits, labels = candidates(3)
     logits["t0000"] = np.full_like(logits["t0000"], np.nan)
-    assert "t0000" not in registry.get(name)().weigh(logits, labels, ACCURACY)
+    assert "t0000" not in registry.get(name)().weigh(logits, labels, ACCURACY, SingleLabel())
 
 
 @pytest.mark.parametrize("name", registry.names())
 def test_every_method_gives_up_in_words_when_nothing_is_usable(name: str) -> None:
     method: Ensemble = registry.get(name)()
     with pytest.raises(GiveUp, match="t0001 gave NaN"):
-        method.weigh({"t0001": np.full((3, 2), np.inf)}, np.array([0, 1, 0]), ACCURACY)
+        method.weigh(
+            {"t0001": np.full((3, 2), np.inf)}, np.array([0, 1, 0]), ACCURACY, SingleLabel()
+        )
     with pytest.raises(GiveUp, match="there is none"):
-        method.weigh({}, np.array([0]), ACCURACY)
+        method.weigh({}, np.array([0]), ACCURACY, SingleLabel())
 
 
 @pytest.mark.parametrize("name", registry.names())
@@ -67,7 +70,9 @@ def test_every_method_is_the_same_whatever_the_order_of_the_candidates(name: str
     logits, labels = candidates(6)
     turned = dict(reversed(logits.items()))
     method: Ensemble = registry.get(name)()
-    assert method.weigh(logits, labels, ACCURACY) == method.weigh(turned, labels, ACCURACY)
+    assert method.weigh(logits, labels, ACCURACY, SingleLabel()) == method.weigh(
+        turned, labels, ACCURACY, SingleLabel()
+    )
 
 
 @pytest.mark.parametrize("name", registry.names())
@@ -84,21 +89,27 @@ def test_greedy_is_never_below_the_best_single_on_the_selection_split(
     metric: Metric, seed: int
 ) -> None:
     logits, labels = candidates(6, rows=40, seed=seed)
-    blended = blend(logits, Greedy(members=3).weigh(logits, labels, metric))
+    blended = blend(
+        logits, Greedy(members=3).weigh(logits, labels, metric, SingleLabel()), SingleLabel()
+    )
     reached = metric.score(measure(np.log(blended), labels)[metric.name])
-    assert reached >= selection_score(logits, labels, metric) - 1e-9
+    assert reached >= selection_score(logits, labels, metric, SingleLabel()) - 1e-9
 
 
 def test_greedy_takes_part_with_no_more_candidates_than_members() -> None:
     logits, labels = candidates(20)
     for members in (1, 2, 5):
-        assert len(Greedy(members=members).weigh(logits, labels, ACCURACY)) <= members
+        assert (
+            len(Greedy(members=members).weigh(logits, labels, ACCURACY, SingleLabel())) <= members
+        )
 
 
 def test_greedy_gains_from_candidates_that_err_apart() -> None:
     logits, labels = candidates(8, rows=2000)
-    blended = blend(logits, Greedy().weigh(logits, labels, ACCURACY))
-    assert measure(np.log(blended), labels)["accuracy"] > selection_score(logits, labels, ACCURACY)
+    blended = blend(logits, Greedy().weigh(logits, labels, ACCURACY, SingleLabel()), SingleLabel())
+    assert measure(np.log(blended), labels)["accuracy"] > selection_score(
+        logits, labels, ACCURACY, SingleLabel()
+    )
 
 
 def test_greedy_follows_the_rounds_of_a_plain_reference() -> None:
@@ -118,20 +129,20 @@ def test_greedy_follows_the_rounds_of_a_plain_reference() -> None:
         total = total + shares[picked]
         best = min(best, (losses[picked], number))
     expected = {name: picks[: best[1]].count(name) / best[1] for name in set(picks[: best[1]])}
-    assert Greedy(members=5).weigh(logits, labels, metric) == pytest.approx(expected)
+    assert Greedy(members=5).weigh(logits, labels, metric, SingleLabel()) == pytest.approx(expected)
 
 
 def test_equal_candidates_are_told_apart_by_log_loss_and_then_by_name() -> None:
     sure = np.array([[3.0, 0.0], [0.0, 3.0]])
     labels = np.array([0, 1])
-    assert Best().weigh({"a": sure / 9, "b": sure}, labels, ACCURACY) == {"b": 1.0}
-    assert Best().weigh({"b": sure, "a": sure}, labels, ACCURACY) == {"a": 1.0}
+    assert Best().weigh({"a": sure / 9, "b": sure}, labels, ACCURACY, SingleLabel()) == {"b": 1.0}
+    assert Best().weigh({"b": sure, "a": sure}, labels, ACCURACY, SingleLabel()) == {"a": 1.0}
 
 
 def test_uniform_takes_the_best_members_with_equal_weights() -> None:
     logits, labels = candidates(6)
     ranked = sorted(logits, key=lambda name: -measure(logits[name], labels)["accuracy"])
-    weights = Uniform(members=3).weigh(logits, labels, ACCURACY)
+    weights = Uniform(members=3).weigh(logits, labels, ACCURACY, SingleLabel())
     assert set(weights.values()) == {1 / 3}
     assert ranked[0] in weights
 
@@ -139,5 +150,5 @@ def test_uniform_takes_the_best_members_with_equal_weights() -> None:
 def test_two_hundred_candidates_on_many_rows_take_seconds_at_most() -> None:
     logits, labels = candidates(200, rows=24_000, classes=2)
     start = time.monotonic()
-    Greedy().weigh(logits, labels, METRICS["macro_f1"])
+    Greedy().weigh(logits, labels, METRICS["macro_f1"], SingleLabel())
     assert time.monotonic() - start < 10

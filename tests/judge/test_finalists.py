@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from toprung.data.tasks.single_label import SingleLabel
 from toprung.judge.finalists import choose_finalists
 from toprung.judge.leaderboard import Row
 
@@ -16,7 +17,10 @@ def predictions(*classes: int) -> np.ndarray:
 
 def test_the_best_trial_is_the_first_finalist() -> None:
     rows = [row(1, 0.9, adapter="lora"), row(2, 0.8, adapter="full")]
-    assert [f.trial for f in choose_finalists(rows, {}, 2)] == ["t0001", "t0002"]
+    assert [f.trial for f in choose_finalists(rows, {}, 2, task=SingleLabel())] == [
+        "t0001",
+        "t0002",
+    ]
 
 
 def test_a_twin_of_the_best_gives_way_to_one_that_errs_elsewhere() -> None:
@@ -27,8 +31,14 @@ def test_a_twin_of_the_best_gives_way_to_one_that_errs_elsewhere() -> None:
         "t0003": predictions(0, 1, 0, 2),
         "t0004": predictions(1, 1, 1, 1),
     }
-    assert [f.trial for f in choose_finalists(rows, logits, 2)] == ["t0001", "t0003"]
-    assert [f.trial for f in choose_finalists(rows, logits, 2, penalty=0)] == ["t0001", "t0002"]
+    assert [f.trial for f in choose_finalists(rows, logits, 2, task=SingleLabel())] == [
+        "t0001",
+        "t0003",
+    ]
+    assert [f.trial for f in choose_finalists(rows, logits, 2, task=SingleLabel(), penalty=0)] == [
+        "t0001",
+        "t0002",
+    ]
 
 
 def test_without_predictions_the_family_of_configurations_counts() -> None:
@@ -38,27 +48,32 @@ def test_without_predictions_the_family_of_configurations_counts() -> None:
         row(3, 0.89, loss="x"),
         row(4, 0.5),
     ]
-    assert choose_finalists(rows, {}, 2)[1].trial == "t0003"
+    assert choose_finalists(rows, {}, 2, task=SingleLabel())[1].trial == "t0003"
 
 
 def test_baselines_and_diverged_trials_are_never_finalists() -> None:
     rows = [row(1, 0.99, "baseline"), row(2, 0.9, "diverged"), row(3, 0.8, "failed"), row(4, 0.7)]
-    assert [f.trial for f in choose_finalists(rows, {}, 5)] == ["t0004"]
-    assert choose_finalists(rows[:3], {}, 5) == []
+    assert [f.trial for f in choose_finalists(rows, {}, 5, task=SingleLabel())] == ["t0004"]
+    assert choose_finalists(rows[:3], {}, 5, task=SingleLabel()) == []
 
 
 def test_a_metric_to_minimise_is_chosen_from_the_top_of_the_board_as_well() -> None:
     rows = [row(1, 0.2, a="x"), row(2, 0.3, a="y"), row(3, 0.9, a="z")]
-    assert [f.trial for f in choose_finalists(rows, {}, 2)] == ["t0001", "t0002"]
+    assert [f.trial for f in choose_finalists(rows, {}, 2, task=SingleLabel())] == [
+        "t0001",
+        "t0002",
+    ]
 
 
 def test_each_choice_says_why() -> None:
     rows = [row(1, 0.9, a="x"), row(2, 0.8, a="y")]
-    assert choose_finalists(rows, {}, 2)[1].reason == (
+    assert choose_finalists(rows, {}, 2, task=SingleLabel())[1].reason == (
         "rank 2: worth 0.00, similarity to those before 0.00"
     )
 
 
 def test_a_further_seed_of_a_configuration_is_no_configuration_of_its_own() -> None:
     again = Row(1, "t0001-s1", 0.95, 8, 1.0, "completed", "")
-    assert [f.trial for f in choose_finalists([again, row(2, 0.9)], {}, 5)] == ["t0002"]
+    assert [f.trial for f in choose_finalists([again, row(2, 0.9)], {}, 5, task=SingleLabel())] == [
+        "t0002"
+    ]

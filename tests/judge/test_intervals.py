@@ -4,9 +4,11 @@ import time
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from toprung.data.metrics import METRICS, measure
-from toprung.judge.intervals import bootstrap, bootstrap_gain
+from toprung.data.tasks.single_label import SingleLabel
+from toprung.judge.intervals import Answers, Judge
 from toprung.trial.report import Metric
 
 
@@ -29,6 +31,10 @@ def row_by_row() -> tuple[list[dict[str, float]], list[dict[str, float]]]:
     return tuple([measure(x[rows], labels[rows]) for rows in drawn] for x in (better, worse))
 
 
+def judge(labels: NDArray[np.int64], seed: int) -> Judge:
+    return Judge(SingleLabel(), labels, seed)
+
+
 @pytest.mark.parametrize("metric", METRICS.values(), ids=list(METRICS))
 def test_the_interval_agrees_with_resampling_row_by_row(metric: Metric, row_by_row: tuple) -> None:
     better, worse, labels = two_predictors()
@@ -37,8 +43,8 @@ def test_the_interval_agrees_with_resampling_row_by_row(metric: Metric, row_by_r
         metric.score(first[metric.name]) - metric.score(second[metric.name])
         for first, second in zip(*row_by_row, strict=True)
     ]
-    found = bootstrap(metric, better, labels, seed=3)
-    gain = bootstrap_gain(metric, better, worse, labels, seed=3)
+    found = judge(labels, 3).interval(metric, Answers(better))
+    gain = judge(labels, 3).gain(metric, Answers(better), Answers(worse))
     near = 0.2 * np.ptp(np.percentile(gains, [2.5, 97.5]))
     assert found.value == pytest.approx(measure(better, labels)[metric.name])
     np.testing.assert_allclose(
@@ -51,19 +57,19 @@ def test_the_interval_agrees_with_resampling_row_by_row(metric: Metric, row_by_r
 @pytest.mark.parametrize("name", ["accuracy", "log_loss"])
 def test_a_predictor_gains_nothing_over_itself(name: str) -> None:
     better, _, labels = two_predictors()
-    gain = bootstrap_gain(METRICS[name], better, better, labels, seed=1)
+    gain = judge(labels, 1).gain(METRICS[name], Answers(better), Answers(better))
     assert (gain.value, gain.low, gain.high) == (0.0, 0.0, 0.0)
 
 
 def test_the_same_seed_gives_the_same_interval_and_another_seed_another() -> None:
     better, _, labels = two_predictors()
-    first = bootstrap(METRICS["macro_f1"], better, labels, seed=1)
-    assert first == bootstrap(METRICS["macro_f1"], better, labels, seed=1)
-    assert first != bootstrap(METRICS["macro_f1"], better, labels, seed=2)
+    first = judge(labels, 1).interval(METRICS["macro_f1"], Answers(better))
+    assert first == judge(labels, 1).interval(METRICS["macro_f1"], Answers(better))
+    assert first != judge(labels, 2).interval(METRICS["macro_f1"], Answers(better))
 
 
 def test_one_row_alone_gives_an_interval_without_width() -> None:
-    found = bootstrap(METRICS["accuracy"], np.array([[1.0, 0.0]]), np.array([0]), seed=1)
+    found = judge(np.array([0]), 1).interval(METRICS["accuracy"], Answers(np.array([[1.0, 0.0]])))
     assert (found.value, found.low, found.high) == (1.0, 1.0, 1.0)
 
 
@@ -72,5 +78,5 @@ def test_three_thousand_rows_of_77_classes_take_seconds_at_most() -> None:
     labels = chance.integers(77, size=3000)
     guesses = [chance.normal(size=(3000, 77)) for _ in range(2)]
     start = time.monotonic()
-    bootstrap_gain(METRICS["macro_f1"], guesses[0], guesses[1], labels, seed=1)
+    judge(labels, 1).gain(METRICS["macro_f1"], Answers(guesses[0]), Answers(guesses[1]))
     assert time.monotonic() - start < 10

@@ -14,6 +14,7 @@ from markdown_it import MarkdownIt
 
 from toprung.data.dataset import Dataset, Split
 from toprung.data.metrics import METRICS
+from toprung.data.tasks.single_label import SingleLabel
 from toprung.judge.calibrate import Calibration
 from toprung.judge.leaderboard import plain_text
 from toprung.judge.report.markdown import code, code_block, escape, table
@@ -104,7 +105,9 @@ def material(names: tuple[str, ...] = ("a", EVIL, "c")) -> Material:
         resource=Resource("examples", 10, 30, (10, 30)),
         ladders={0: (10, 30)},
         ensemble=EnsembleSummary("greedy", members, Calibration(1.25, 0.08, 0.02), 8, 0.82, 0.8),
-        verdicts=judge_test(contenders, labels, metric=metric, label_names=names, seed=7),
+        verdicts=judge_test(
+            contenders, labels, metric=metric, task=SingleLabel(), label_names=names, seed=7
+        ),
     )
 
 

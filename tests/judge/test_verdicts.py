@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from toprung.data.metrics import METRICS, measure
+from toprung.data.tasks.single_label import SingleLabel
 from toprung.judge.sentences import say_verdicts
 from toprung.judge.verdicts import Contender, Verdicts, judge_test, write_metrics
 
@@ -30,7 +31,9 @@ def judged(*shares: float, name: str = "accuracy", seconds: bool = True) -> Verd
         )
         for i, (who, share) in enumerate(zip(whos, shares, strict=True))
     ]  # fmt: skip
-    return judge_test(contenders, labels, metric=METRICS[name], label_names=NAMES, seed=7)
+    return judge_test(
+        contenders, labels, metric=METRICS[name], task=SingleLabel(), label_names=NAMES, seed=7
+    )
 
 
 def test_every_contender_is_measured_on_the_same_rows() -> None:
@@ -91,7 +94,9 @@ def test_an_ensemble_that_is_the_best_trial_gains_nothing() -> None:
     labels = np.array([0, 1, 2] * 20)
     same = guesser(0.8, labels, 1)
     both = [Contender("ensemble", same), Contender("best_trial", same)]
-    found = judge_test(both, labels, metric=METRICS["macro_f1"], label_names=NAMES, seed=1)
+    found = judge_test(
+        both, labels, metric=METRICS["macro_f1"], task=SingleLabel(), label_names=NAMES, seed=1
+    )
     assert say_verdicts(found)[1] == (
         "The ensemble predicts as the best single trial does: the gain is 0."
     )
@@ -108,7 +113,14 @@ def test_the_same_seed_gives_the_same_verdicts(seed: int) -> None:
     labels = np.array([0, 1, 2] * 30)
     one = [Contender("ensemble", guesser(0.8, labels, 1))]
     found = [
-        judge_test(one, labels, metric=METRICS["accuracy"], label_names=NAMES, seed=seed)
+        judge_test(
+            one,
+            labels,
+            metric=METRICS["accuracy"],
+            task=SingleLabel(),
+            label_names=NAMES,
+            seed=seed,
+        )
         for _ in range(2)
     ]
     assert found[0].intervals == found[1].intervals

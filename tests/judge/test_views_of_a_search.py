@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from toprung.data.tasks.single_label import SingleLabel
 from toprung.judge.budget import count_rungs, savings, search_phase
 from toprung.judge.finalists import choose_finalists
 from toprung.judge.leaderboard import best_trial, rank_trials
@@ -47,7 +48,7 @@ def search(tmp_path_factory: pytest.TempPathFactory) -> Path:
         )
         runner.run(driver, train)
         driver.finish()
-        chosen = choose_finalists(rank_trials(driver.history, METRIC), {}, 4)
+        chosen = choose_finalists(rank_trials(driver.history, METRIC), {}, 4, task=SingleLabel())
         driver.train_fully([finalist.trial for finalist in chosen], seeds=2)
         runner.run(driver, train)
         view.close()

@@ -8,14 +8,21 @@ from typing import Any, get_args, get_type_hints
 import pytest
 import torch
 
-from toprung.learn import adapters, heads, losses, poolings, schedules, tasks
+from toprung.data.tasks.multi_label import MultiLabel
+from toprung.data.tasks.single_label import SingleLabel
+from toprung.learn import adapters, augmenters, heads, losses, poolings, schedules
 
-REGISTRIES: list[Any] = [tasks, losses, poolings, heads, adapters, schedules]
+REGISTRIES: list[Any] = [augmenters, losses, poolings, heads, adapters, schedules]
 EVERY = [(m.registry, name) for m in REGISTRIES for name in m.registry.names()]
 STATES = torch.randn(3, 5, 8, generator=torch.Generator().manual_seed(3))
 MASK = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 0, 0, 0], [1, 0, 0, 0, 0]])
 LOGITS = 3 * torch.randn(6, 4, generator=torch.Generator().manual_seed(4))
 TARGETS = torch.tensor([0, 1, 2, 3, 0, 0])
+MARKS = torch.tensor([[1, 0, 0, 0], [1, 1, 0, 0], [0, 0, 1, 0], [0] * 4, [1] * 4, [0, 1, 0, 1]])
+LOSSES = [
+    *((name, TARGETS) for name in SingleLabel.losses),
+    *((name, MARKS.float()) for name in MultiLabel.losses),
+]
 
 
 @pytest.mark.parametrize(("registry", "name"), EVERY, ids=[f"{r.kind}-{n}" for r, n in EVERY])
@@ -76,29 +83,56 @@ def test_a_head_scores_every_label(name: str, options: dict[str, bool]) -> None:
         assert torch.isfinite(parameter.grad).all()
 
 
-@pytest.mark.parametrize("name", losses.registry.names())
-def test_a_loss_is_a_finite_number_a_row_and_falls_along_its_gradient(name: str) -> None:
+def test_every_loss_fits_a_task() -> None:
+    assert {name for name, _ in LOSSES} == set(losses.registry.names())
+
+
+@pytest.mark.parametrize(("name", "targets"), LOSSES, ids=[name for name, _ in LOSSES])
+def test_a_loss_is_a_finite_number_a_row_and_falls_along_its_gradient(
+    name: str, targets: torch.Tensor
+) -> None:
     loss = losses.registry.get(name)()
     logits = LOGITS.clone().requires_grad_()
-    rows = loss(logits, TARGETS)
+    rows = loss(logits, targets)
     rows.mean().backward()
     assert rows.shape == (6,)
     assert (rows >= 0).all()
     assert logits.grad is not None
     assert torch.isfinite(logits.grad).all()
-    assert loss(LOGITS - 0.5 * logits.grad, TARGETS).mean() < rows.mean()
+    assert loss(LOGITS - 0.5 * logits.grad, targets).mean() < rows.mean()
 
 
-@pytest.mark.parametrize("name", losses.registry.names())
+@pytest.mark.parametrize(("name", "targets"), LOSSES, ids=[name for name, _ in LOSSES])
 @pytest.mark.parametrize("size", [1e4, 1e-8])
-def test_a_loss_stands_extreme_scores(name: str, size: float) -> None:
-    logits = (size * torch.eye(4)[TARGETS]).requires_grad_()
-    for targets in (TARGETS, (TARGETS + 1) % 4):
-        rows = losses.registry.get(name)()(logits, targets)
+def test_a_loss_stands_extreme_scores(name: str, targets: torch.Tensor, size: float) -> None:
+    many = targets.ndim == 2
+    right = 2 * targets - 1 if many else torch.eye(4)[targets]
+    logits = (size * right).requires_grad_()
+    for shown in (targets, 1 - targets if many else (targets + 1) % 4):
+        rows = losses.registry.get(name)()(logits, shown)
         rows.sum().backward()
         assert torch.isfinite(rows).all()
         assert logits.grad is not None
         assert torch.isfinite(logits.grad).all()
+
+
+@pytest.mark.parametrize(("name", "option"), [("bce", "class_weights"), ("binary_focal", "alpha")])
+def test_balanced_positives_weigh_as_much_as_the_rows_without_them(name: str, option: str) -> None:
+    counts = MARKS.sum(dim=0)
+    weights = losses.registry.get(name)(**{option: "balanced"}).prepare(counts, len(MARKS))
+    assert weights is not None
+    torch.testing.assert_close(weights * counts, (len(MARKS) - counts).float())
+
+
+def test_binary_focal_loss_without_gamma_is_binary_cross_entropy() -> None:
+    focal = losses.registry.get("binary_focal")(gamma=0.0)(LOGITS, MARKS.float())
+    torch.testing.assert_close(focal, losses.registry.get("bce")()(LOGITS, MARKS.float()))
+
+
+def test_asymmetric_loss_forgets_rows_that_are_clearly_without_a_class() -> None:
+    loss = losses.registry.get("asymmetric")()
+    clear = loss(torch.tensor([[-4.0, -4.0]]), torch.zeros(1, 2))
+    assert clear.item() < 1e-20
 
 
 @pytest.mark.parametrize(
@@ -107,7 +141,7 @@ def test_a_loss_stands_extreme_scores(name: str, size: float) -> None:
 )
 def test_class_weights_favour_rare_classes_and_average_to_one(name: str, option: str) -> None:
     counts = torch.bincount(TARGETS)
-    weights = losses.registry.get(name)(**{option: "balanced"}).prepare(counts)
+    weights = losses.registry.get(name)(**{option: "balanced"}).prepare(counts, len(TARGETS))
     assert weights is not None
     assert weights[1] == 3 * weights[0]
     torch.testing.assert_close(weights[TARGETS].mean(), torch.tensor(1.0))

@@ -1,0 +1,56 @@
+"""Thresholds of classes: the best F1 where there are rows enough, one for all rare ones."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.metrics import f1_score, precision_recall_curve
+
+from toprung.judge.thresholds import FEWEST_POSITIVES, f1_curve, fit_thresholds
+
+
+def predictions(rows: int, shares: list[float], seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    chance = np.random.default_rng(seed)
+    labels = (chance.random((rows, len(shares))) < shares).astype(np.int64)
+    logits = 1.5 * labels - 2.5 + chance.normal(size=labels.shape)
+    return 1 / (1 + np.exp(-logits)), labels
+
+
+def test_no_threshold_on_a_grid_is_better() -> None:
+    probabilities, labels = predictions(800, [0.1, 0.4])
+    fitted = fit_thresholds(probabilities, labels, ["a", "b"])
+    for c, value in enumerate(fitted.values):
+        own = f1_score(labels[:, c], probabilities[:, c] >= value)
+        for other in np.linspace(0.01, 0.99, 99):
+            assert f1_score(labels[:, c], probabilities[:, c] >= other) <= own + 1e-12
+        assert own > f1_score(labels[:, c], probabilities[:, c] >= 0.5)
+
+
+def test_the_curve_is_that_of_scikit_learn() -> None:
+    probabilities, labels = predictions(300, [0.3])
+    probabilities = probabilities.round(2)
+    thresholds, f1 = f1_curve(probabilities[:, 0], labels[:, 0])
+    precision, recall, _ = precision_recall_curve(labels[:, 0], probabilities[:, 0])
+    expected = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
+    np.testing.assert_allclose(f1, expected[:-1])
+    assert (np.diff(thresholds) > 0).all()
+
+
+def test_a_class_with_too_few_positives_has_no_threshold_of_its_own() -> None:
+    probabilities, labels = predictions(400, [0.3, 0.3, 0.3])
+    labels[:, 2] = 0
+    labels[: FEWEST_POSITIVES - 1, 2] = 1
+    labels[:, 1] = 0
+    fitted = fit_thresholds(probabilities, labels, ["many", "none", "few"])
+    assert fitted.shared == ("none", "few")
+    assert fitted.values[1] == fitted.values[2]
+    assert fitted.positives[1:] == (0, FEWEST_POSITIVES - 1)
+    labels[FEWEST_POSITIVES - 1, 2] = 1
+    assert fit_thresholds(probabilities, labels, ["many", "none", "few"]).shared == ("none",)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.3, 1.0])
+def test_equal_probabilities_are_answered_all_alike(value: float) -> None:
+    labels = np.array([[1]] * 30 + [[0]] * 10)
+    fitted = fit_thresholds(np.full((40, 1), value), labels, ["a"])
+    assert 0 <= fitted.values[0] <= value
