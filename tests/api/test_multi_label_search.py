@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 import torch
+from typer.testing import CliRunner
 
-from toprung.api import Ensemble, Search
-from toprung.api import opening
+from toprung.api import Ensemble, Search, opening
 from toprung.api.opening import Settings
+from toprung.cli.main import app
 from toprung.data.dataset import Dataset, Split
 from toprung.data.load import load_dataset
 from toprung.trial.journal import read_events
@@ -104,10 +105,6 @@ def test_predictions_are_the_labels_that_reach_their_thresholds(finished: Search
 
 
 def test_the_command_answers_with_a_list_of_labels(finished: Search, tmp_path: Path) -> None:
-    from typer.testing import CliRunner
-
-    from toprung.cli.main import app
-
     rows = tmp_path / "rows.jsonl"
     rows.write_text('{"text": "my parcel is late and broken"}\n')
     ran = CliRunner().invoke(app, ["predict", str(finished.folder.root), str(rows)])
