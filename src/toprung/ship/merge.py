@@ -54,7 +54,7 @@ def merge(path: Path) -> Merged:
     config = type(model.encoder.model.config).from_dict(model.encoder.model.config.to_dict())
     config._attn_implementation = "sdpa"
     with torch.random.fork_rng():
-        plain = AutoModel.from_config(config)
+        plain: Any = AutoModel.from_config(config)  # type: ignore[no-untyped-call]
     missing, _ = plain.load_state_dict(model.encoder.model.state_dict(), strict=False)
     odd = [name for name in missing if "pooler" not in name and "position_ids" not in name]
     if odd:
@@ -79,7 +79,9 @@ def _merge_lora(model: Classifier) -> dict[str, Any]:
             "target_modules": sorted(adapted),
             "bias": "none",
         }
-        layer.merge()  # type: ignore[operator]
+        # The frozen weights beside the update are the backbone's, which others use.
+        model.encoder.own(layer.get_base_layer())
+        layer.merge()
         parent, _, last = name.rpartition(".")
         setattr(encoder.get_submodule(parent), last, layer.get_base_layer())
     return said

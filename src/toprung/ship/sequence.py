@@ -33,7 +33,7 @@ def as_sequence_classifier(merged: Merged, labels: Sequence[str], *, many: bool)
     config.problem_type = "multi_label_classification" if many else "single_label_classification"
     with torch.random.fork_rng():
         try:
-            model: Any = AutoModelForSequenceClassification.from_config(config)
+            model: Any = AutoModelForSequenceClassification.from_config(config)  # type: ignore[no-untyped-call]
         except ValueError:  # transformers has no such class for this kind of backbone
             return None
     prefix = model.base_model_prefix

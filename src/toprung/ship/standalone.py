@@ -119,8 +119,8 @@ class Ensemble:
             blended += weight * (logits.sigmoid() if many else logits.softmax(-1))
         temperature = self.said["temperature"]
         if many:
-            return (blended.clamp(1e-12, 1 - 1e-12).logit() / temperature).sigmoid()
-        return (blended.clamp(min=1e-12).log() / temperature).softmax(-1)
+            return torch.sigmoid(blended.clamp(1e-12, 1 - 1e-12).logit() / temperature)
+        return torch.softmax(blended.clamp(min=1e-12).log() / temperature, dim=-1)
 
     def predict(self, texts: Sequence[str]) -> list[Any]:
         """The label of each text, or its labels where there may be several."""

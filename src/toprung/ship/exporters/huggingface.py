@@ -79,7 +79,7 @@ class Huggingface(Exporter):
 def _write_adapter(merged: Merged, folder: Path) -> None:
     folder.mkdir()
     card = merged.facts["card"]
-    LoraConfig(**merged.lora, base_model_name_or_path=card["source"]).save_pretrained(folder)
+    LoraConfig(**merged.lora, base_model_name_or_path=card["source"]).save_pretrained(str(folder))
     save_file(merged.adapter, folder / "adapter_model.safetensors")
 
 

@@ -28,6 +28,7 @@ class _Graph(nn.Module):
     def __init__(self, merged: Merged) -> None:
         super().__init__()
         self.encoder = merged.encoder
+        self.encoder.set_attn_implementation("eager")
         self._names = {name: name.replace(".", "_") for name in merged.head}
         for name, value in merged.head.items():
             self.register_buffer(self._names[name], value)
@@ -62,9 +63,11 @@ class Onnx(Exporter):
 def _draw(graph: nn.Module, file: Path) -> None:
     sizes = {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}
     ids = torch.ones(3, 7, dtype=torch.int64)
+    # A mask of ones alone would be drawn as no mask at all.
+    mask = (torch.arange(7) < torch.tensor([[7], [5], [3]])).long()
     torch.onnx.export(
         graph,
-        (ids, ids),
+        (ids, mask),
         file,
         dynamo=True,
         opset_version=_OPSET,
