@@ -116,7 +116,9 @@ def _files(source: DataSource) -> dict[str, Path]:
         return {split: source.locate(path) for split, path in given.items() if path}
     folder = source.locate(source.path or ".")
     if not folder.is_dir():
-        said = "a file, not a folder. Give it as data.train" if folder.exists() else "no such folder"
+        said = (
+            "a file, not a folder. Give it as data.train" if folder.exists() else "no such folder"
+        )
         raise FixData("data.path", [Problem(str(folder), f"{said}. Correct the path.")])
     there = {split: [folder / f"{n}.npz" for n in names] for split, names in _ALIASES.items()}
     found = {s: next((p for p in paths if p.is_file()), None) for s, paths in there.items()}

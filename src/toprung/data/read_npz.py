@@ -81,9 +81,11 @@ def _members(archive: zipfile.ZipFile, file: str, problems: Problems) -> Arrays 
         except (zipfile.BadZipFile, zlib.error, EOFError, OSError, MemoryError) as error:
             problems.add(where, f"the archive is damaged here ({error}). Copy or write it again.")
         except ValueError as error:
-            said = "holds Python objects, which are never unpickled" if "bject" in str(
-                error
-            ) else f"is no array ({error})"
+            said = (
+                "holds Python objects, which are never unpickled"
+                if "bject" in str(error)
+                else f"is no array ({error})"
+            )
             problems.add(where, f"{said}. Save it as numbers or text: array.astype(…).")
     return None if problems else arrays
 

@@ -20,7 +20,8 @@ class Windows(SingleLabel):
 
     The positive class is the last one; ``data.positive`` of a spec puts another one there.
 
-    >>> found = Windows().measure(np.array([[2.0, 0.0], [0.0, 2.0], [0.0, 1.0]]), np.array([0, 1, 0]))
+    >>> logits = np.array([[2.0, 0.0], [0.0, 2.0], [0.0, 1.0]])
+    >>> found = Windows().measure(logits, np.array([0, 1, 0]))
     >>> round(found["positive_f1"], 3), found["macro_auc"]
     (0.667, 1.0)
     """

@@ -1,0 +1,38 @@
+"""The values of a configuration that only windows of several modalities have."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from toprung.trial.config import TrialConfig
+
+LEARNING_RATE = 1e-3
+"""Where a configuration names none: weights that start from nothing bear more than tuned ones."""
+
+
+@dataclass(frozen=True)
+class SeriesSettings:
+    """Plain numbers beside those of every model.
+
+    Attributes:
+        modality_dropout: chance of each modality of a training window to be left out; one stays.
+        auxiliary_weight: of the losses of auxiliary targets beside the loss itself; 0 has none.
+        jitter: standard deviation of the noise on training windows, in those of the channel.
+        scaling: standard deviation of the factor around 1 on each modality of a training window.
+    """
+
+    modality_dropout: float = 0.0
+    auxiliary_weight: float = 0.0
+    jitter: float = 0.0
+    scaling: float = 0.0
+
+
+def series_settings_of(config: TrialConfig) -> SeriesSettings:
+    """The numbers of a configuration, defaults filled in.
+
+    >>> series_settings_of(TrialConfig("t0001", {"jitter": 0.1}, 0)).jitter
+    0.1
+    """
+    known = [field.name for field in fields(SeriesSettings)]
+    values = {name: config.values.get(name) for name in known}
+    return SeriesSettings(**{name: float(v) for name, v in values.items() if v is not None})
