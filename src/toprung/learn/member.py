@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -89,8 +89,9 @@ def save_member(
 ) -> None:
     """Saves a trial's checkpoint as a member: weights, tokenizer and ``member.json``.
 
-    A member on windows needs neither backbone nor tokenizer. Frozen weights of a package's or hub's backbone are named by card and hash. Those of a local
-    folder are copied once for all members, since nobody else has them.
+    Frozen weights of a package's or hub's backbone are named by card and hash. Those of a local
+    folder are copied once for all members, since nobody else has them. A member on windows has
+    neither backbone nor tokenizer.
 
     Args:
         trial_folder: of the trial.
