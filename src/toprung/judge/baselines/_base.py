@@ -58,16 +58,3 @@ def as_series(rows: Content) -> Series:
     if not isinstance(rows, Series):
         raise TypeError("this baseline reads windows, not texts")
     return rows
-
-
-def known_logits(
-    shares: NDArray[np.floating], known: NDArray[np.integer], classes: int
-) -> NDArray[np.float64]:
-    """Logits (N, C) of the probabilities (N, K) of those classes that training showed.
-
-    >>> known_logits(np.array([[0.5, 0.5]]), np.array([0, 2]), 3).round(2).tolist()
-    [[-0.69, -27.63, -0.69]]
-    """
-    found = np.full((len(shares), classes), SMALLEST)
-    found[:, known] = np.maximum(shares, SMALLEST)
-    return np.asarray(np.log(found))

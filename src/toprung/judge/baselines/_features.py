@@ -2,13 +2,49 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
 import numpy as np
 from numpy.typing import NDArray
 
 from toprung.data.series import Array, Content
-from toprung.judge.baselines._base import as_series
+from toprung.judge.baselines._base import SMALLEST, Baseline, as_series
 
 _LAST = 4
+
+
+@dataclass
+class OnFeatures(Baseline):
+    """A scikit-learn classifier on flat features of windows."""
+
+    reads: ClassVar[tuple[str, ...]] = ("series",)
+
+    _classes: int = field(default=0, init=False, repr=False)
+    _known: NDArray[np.integer] = field(
+        default_factory=lambda: np.zeros(0, np.int64), init=False, repr=False
+    )
+    _model: Any = field(default=None, init=False, repr=False)
+
+    @abstractmethod
+    def make(self, seed: int) -> Any:
+        """The classifier, not fitted."""
+
+    def fit(self, rows: Content, labels: NDArray[np.integer], classes: int, seed: int) -> None:
+        self._classes, self._known = classes, np.unique(labels)
+        self._model = self.make(seed)
+        if len(self._known) > 1:
+            self._model.fit(flat_features(rows), labels)
+
+    def logits(self, rows: Content) -> NDArray[np.float64]:
+        found = np.full((len(rows), self._classes), SMALLEST)
+        if len(self._known) > 1:
+            shares = self._model.predict_proba(flat_features(rows))
+            found[:, self._known] = np.maximum(shares, SMALLEST)
+        else:
+            found[:, self._known] = 1.0
+        return np.asarray(np.log(found))
 
 
 def flat_features(rows: Content) -> NDArray[np.float64]:

@@ -9,7 +9,7 @@ from typing import Literal
 from toprung.data.series import Shape
 from toprung.learn import fusions
 from toprung.learn.architectures._base import Architecture
-from toprung.learn.fusions._base import Fusion
+from toprung.learn.fusions._base import Fusion, Size
 from toprung.learn.fusions._base import Shape as Sizes
 
 
@@ -28,6 +28,7 @@ class Transformer(Architecture):
         fusion: where the modalities meet.
         position: how the order of tokens is told.
         expansion: width of the inner layers over that of a token.
+        stem: ``convolution`` lets each step see its neighbours before patches are cut.
 
     >>> Transformer(patch=10).patches([(100, 3), (25, 1)])
     10
@@ -40,6 +41,7 @@ class Transformer(Architecture):
     fusion: Literal["early", "late", "cross_attention"] = "early"
     position: Literal["learned", "sinusoidal"] = "learned"
     expansion: int = 2
+    stem: Literal["none", "convolution"] = "none"
 
     def __post_init__(self) -> None:
         if self.width % self.heads:
@@ -60,6 +62,7 @@ class Transformer(Architecture):
             patches=count,
             position=self.position,
             dropout=dropout,
+            stem=self.stem,
         )
-        fusion.build([-(-steps // count) * channels for steps, channels in shapes], sizes)
+        fusion.build([Size(-(-steps // count), channels) for steps, channels in shapes], sizes)
         return fusion

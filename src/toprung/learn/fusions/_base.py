@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -24,6 +25,7 @@ class Shape:
         expansion: width of the inner layer over H.
         patches: P of a window.
         position: name of the positional encoding.
+        stem: what the steps of a window pass through before they are cut, see ``Stem``.
         dropout: of attention's and the inner layer's output.
     """
 
@@ -34,17 +36,25 @@ class Shape:
     patches: int
     position: str
     dropout: float
+    stem: str = "none"
+
+
+class Size(NamedTuple):
+    """Steps and channels of a patch of one modality."""
+
+    steps: int
+    channels: int
 
 
 class Fusion(nn.Module, ABC):
     """The patches of all modalities to tokens that a pooling makes one vector of."""
 
     @abstractmethod
-    def build(self, sizes: Sequence[int], shape: Shape) -> None:
+    def build(self, sizes: Sequence[Size], shape: Shape) -> None:
         """Makes the weights.
 
         Args:
-            sizes: values of a patch of each of the M modalities.
+            sizes: of a patch of each of the M modalities.
             shape: of the transformer.
         """
 
@@ -55,7 +65,7 @@ class Fusion(nn.Module, ABC):
         """Tokens and which of them count.
 
         Args:
-            patches: (B, P, size) float32 of each modality; zeros where it is missing.
+            patches: (B, P, steps * channels) float32 of each modality; zeros where it is missing.
             present: (B, M) bool; at least one modality a row.
 
         Returns:
@@ -126,27 +136,70 @@ class Layer(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Patches of one kind to vectors that know their places and each other.
+    """Patches of one or several modalities to vectors that know their places and each other.
 
     Args:
-        size: values of a patch.
+        sizes: of a patch of each modality, which stand side by side.
+        marks: values behind them that are the same for a whole window.
         shape: of the transformer.
     """
 
-    def __init__(self, size: int, shape: Shape) -> None:
+    def __init__(self, sizes: Sequence[Size], shape: Shape, marks: int = 0) -> None:
         super().__init__()
-        self.embed = nn.Linear(size, shape.width)
+        if shape.stem == "convolution":
+            own = [Convolution(steps, channels, shape.width) for steps, channels in sizes]
+        else:
+            own = [nn.Linear(steps * channels, shape.width) for steps, channels in sizes]
+        self.embed = nn.ModuleList(own)
+        self.marks = nn.Linear(marks, shape.width, bias=False) if marks else None
         self.position = positions.registry.make(shape.position, {})
         self.position.build(shape.patches, shape.width)
         self.layers = nn.ModuleList(Layer(shape) for _ in range(shape.layers))
         self.norm = nn.LayerNorm(shape.width)
 
-    def forward(self, patches: torch.Tensor) -> torch.Tensor:
-        """Vectors of patches: (B, P, size) → (B, P, H)."""
-        tokens = self.position(self.embed(patches))
+    def forward(
+        self, patches: Sequence[torch.Tensor], marks: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Vectors of patches: (B, P, L * C) of each modality and (B, marks) → (B, P, H)."""
+        tokens = torch.stack([e(own) for e, own in zip(self.embed, patches, strict=True)]).sum(0)
+        if self.marks is not None and marks is not None:
+            tokens = tokens + self.marks(marks)[:, None]
+        tokens = self.position(tokens)
         for layer in self.layers:
             tokens = layer(tokens)
         found: torch.Tensor = self.norm(tokens)
+        return found
+
+
+class Convolution(nn.Module):
+    """Steps through two convolutions and GELUs, then each patch through a linear layer.
+
+    The first sees five steps across the borders of patches. After Xiao et al. 2021, "Early
+    Convolutions Help Transformers See Better", arXiv:2106.14881.
+
+    Args:
+        steps: L of a patch.
+        channels: C of a step.
+        width: of a patch's vector.
+
+    >>> Convolution(3, 2, 8)(torch.zeros(4, 5, 6)).shape
+    torch.Size([4, 5, 8])
+    """
+
+    def __init__(self, steps: int, channels: int, width: int) -> None:
+        super().__init__()
+        self.channels = channels
+        inner = max(4, width // 2)
+        self.first = nn.Conv1d(channels, inner, 5, padding=2)
+        self.second = nn.Conv1d(inner, inner, 3, padding=1)
+        self.out = nn.Linear(steps * inner, width)
+
+    def forward(self, patches: torch.Tensor) -> torch.Tensor:
+        """Vectors of patches: (B, P, L * C) → (B, P, H)."""
+        rows, count, _ = patches.shape
+        values = patches.reshape(rows, -1, self.channels).transpose(1, 2)
+        values = functional.gelu(self.second(functional.gelu(self.first(values))))
+        found: torch.Tensor = self.out(values.transpose(1, 2).reshape(rows, count, -1))
         return found
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from toprung.learn.fusions._base import Encoder, Fusion, Layer, Shape, of_tokens
+from toprung.learn.fusions._base import Encoder, Fusion, Layer, Shape, Size, of_tokens
 
 
 class CrossAttention(Fusion):
@@ -17,15 +17,15 @@ class CrossAttention(Fusion):
     arXiv:1906.00295, with one layer of attention to all modalities in place of one for each pair.
 
     >>> fusion = CrossAttention()
-    >>> fusion.build([6, 2], Shape(8, 1, 2, 2, 5, "learned", 0.0))
+    >>> fusion.build([Size(3, 2), Size(1, 2)], Shape(8, 1, 2, 2, 5, "learned", 0.0))
     >>> tokens, mask = fusion([torch.zeros(1, 5, 6), torch.zeros(1, 5, 2)],
     ...                       torch.tensor([[True, False]]))
     >>> tokens.shape, int(mask.sum())
     (torch.Size([1, 10, 8]), 5)
     """
 
-    def build(self, sizes: Sequence[int], shape: Shape) -> None:
-        self.encoders = nn.ModuleList(Encoder(size, shape) for size in sizes)
+    def build(self, sizes: Sequence[Size], shape: Shape) -> None:
+        self.encoders = nn.ModuleList(Encoder([size], shape) for size in sizes)
         self.kinds = nn.Parameter(torch.empty(len(sizes), shape.width))
         nn.init.normal_(self.kinds, std=0.02)
         self.across = nn.ModuleList(Layer(shape) for _ in sizes)
@@ -35,7 +35,7 @@ class CrossAttention(Fusion):
         self, patches: Sequence[torch.Tensor], present: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         alone = [
-            encoder(own) + kind
+            encoder([own]) + kind
             for encoder, own, kind in zip(self.encoders, patches, self.kinds, strict=True)
         ]
         context, seen = torch.cat(alone, dim=1), of_tokens(present, patches[0].shape[1])

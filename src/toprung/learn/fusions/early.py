@@ -1,4 +1,4 @@
-"""Modalities meet at once: a token is one patch of all of them side by side."""
+"""Modalities meet at once: a token is one patch of all of them together."""
 
 from __future__ import annotations
 
@@ -6,28 +6,26 @@ from collections.abc import Sequence
 
 import torch
 
-from toprung.learn.fusions._base import Encoder, Fusion, Shape
+from toprung.learn.fusions._base import Encoder, Fusion, Shape, Size
 
 
 class Early(Fusion):
-    """One transformer over patches of all modalities' values; cheapest.
+    """One transformer; a token is the sum of what each modality makes of its patch; cheapest.
 
-    A missing modality's values are zero, which is the mean, and a mark beside them says so.
+    A missing modality is read as its mean, and a mark says that it is not there.
 
     >>> fusion = Early()
-    >>> fusion.build([6, 2], Shape(8, 1, 2, 2, 5, "learned", 0.0))
+    >>> fusion.build([Size(3, 2), Size(1, 2)], Shape(8, 1, 2, 2, 5, "learned", 0.0))
     >>> tokens, mask = fusion([torch.zeros(3, 5, 6), torch.zeros(3, 5, 2)], torch.ones(3, 2).bool())
     >>> tokens.shape, int(mask.sum())
     (torch.Size([3, 5, 8]), 15)
     """
 
-    def build(self, sizes: Sequence[int], shape: Shape) -> None:
-        self.encoder = Encoder(sum(sizes) + len(sizes), shape)
+    def build(self, sizes: Sequence[Size], shape: Shape) -> None:
+        self.encoder = Encoder(sizes, shape, marks=len(sizes))
 
     def forward(
         self, patches: Sequence[torch.Tensor], present: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        rows, length = patches[0].shape[:2]
-        marks = present.to(patches[0].dtype)[:, None, :].expand(rows, length, -1)
-        tokens = self.encoder(torch.cat([*patches, marks], dim=-1))
-        return tokens, torch.ones((rows, length), dtype=torch.int64, device=tokens.device)
+        tokens = self.encoder(patches, present.to(patches[0].dtype))
+        return tokens, torch.ones(tokens.shape[:2], dtype=torch.int64, device=tokens.device)

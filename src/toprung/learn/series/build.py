@@ -35,8 +35,9 @@ class SeriesBuild(Build):
         self.settings = settings_of(config, rate=LEARNING_RATE)
         names = plan.trained_splits()
         self._trained = self._series(names)
-        self.modalities = measure_modalities(self._trained)
-        weight = series_settings_of(config).auxiliary_weight
+        own = series_settings_of(config)
+        self.modalities = measure_modalities(self._trained, own.derived)
+        weight = own.auxiliary_weight
         splits = [plan.dataset.splits[name] for name in names]
         known = splits[0].auxiliary if weight else {}
         arrays = {name: np.concatenate([s.auxiliary[name] for s in splits]) for name in known}
@@ -47,7 +48,7 @@ class SeriesBuild(Build):
     def make_model(self) -> None:
         self.model = build_window_model(
             self.config,
-            [modality.shape for modality in self.modalities],
+            [modality.read for modality in self.modalities],
             outputs=self.plan.dataset.classes,
             auxiliary=0 if self.auxiliary is None else self.auxiliary.outputs,
             precision=self.plan.precision,

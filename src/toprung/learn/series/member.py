@@ -87,7 +87,7 @@ def rebuild_member(facts: Mapping[str, Any], weights: Path, device: str) -> Seri
     with torch.random.fork_rng():
         model = build_window_model(
             TrialConfig(facts["trial"], facts["values"], int(facts["seed"])),
-            [modality.shape for modality in modalities],
+            [modality.read for modality in modalities],
             outputs=len(facts["label_names"]),
             auxiliary=sum(target.outputs for target in targets),
             precision=facts["precision"],

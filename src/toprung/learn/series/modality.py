@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from toprung.data.series import Series, Shape
+from toprung.data.series import Array, Series, Shape
+from toprung.learn.series.settings import Derived
 
 _SMALLEST = 1e-6
 
@@ -21,17 +22,26 @@ class Modality:
     Attributes:
         name: of its array.
         steps: T of a window.
-        mean, deviation: of each of the C channels over the training windows.
+        channels: C of a window.
+        derived: channels that stand behind those.
+        mean, deviation: of each given and derived channel over the training windows.
     """
 
     name: str
     steps: int
+    channels: int
+    derived: Derived
     mean: tuple[float, ...]
     deviation: tuple[float, ...]
 
     @property
     def shape(self) -> Shape:
-        """Steps and channels."""
+        """Steps and channels, as they are given."""
+        return self.steps, self.channels
+
+    @property
+    def read(self) -> Shape:
+        """Steps and channels, the derived ones with them."""
         return self.steps, len(self.mean)
 
     def to_json(self) -> dict[str, Any]:
@@ -42,24 +52,39 @@ class Modality:
     def from_json(cls, value: Mapping[str, Any]) -> Modality:
         """The modality that ``to_json`` wrote."""
         mean, deviation = tuple(value["mean"]), tuple(value["deviation"])
-        return cls(str(value["name"]), int(value["steps"]), mean, deviation)
+        return cls(**{**value, "mean": mean, "deviation": deviation})
 
 
-def measure_modalities(series: Series) -> tuple[Modality, ...]:
+def measure_modalities(series: Series, derived: Derived = "none") -> tuple[Modality, ...]:
     """The modalities of training windows; a channel that never changes keeps its scale.
 
-    >>> measure_modalities(Series({"acc": np.array([[[1.0], [3.0]]], np.float32)}))
-    (Modality(name='acc', steps=2, mean=(2.0,), deviation=(1.0,)),)
+    >>> (acc,) = measure_modalities(Series({"acc": np.array([[[1.0], [3.0]]], np.float32)}))
+    >>> acc.mean, acc.deviation
+    ((2.0,), (1.0,))
     """
     found = []
-    for name, array in series.arrays.items():
+    for name, given in series.arrays.items():
+        array = derive(given, derived)
         mean = array.mean(axis=(0, 1), dtype=np.float64)
         deviation = array.std(axis=(0, 1), dtype=np.float64)
         deviation[deviation < _SMALLEST] = 1.0
-        found.append(
-            Modality(name, array.shape[1], tuple(mean.tolist()), tuple(deviation.tolist()))
-        )
+        scale = tuple(mean.tolist()), tuple(deviation.tolist())
+        found.append(Modality(name, given.shape[1], given.shape[2], derived, *scale))
     return tuple(found)
+
+
+def derive(array: Array, derived: Derived) -> Array:
+    """Windows with derived channels behind their own, (N, T, C) → (N, T, C').
+
+    >>> derive(np.array([[[3.0, 4.0], [3.0, 5.0]]], np.float32), "norm")[0, 0].tolist()
+    [3.0, 4.0, 5.0]
+    """
+    parts = [array]
+    if derived != "none":
+        parts.append(np.sqrt(np.square(array).sum(axis=2, keepdims=True)))
+    if derived == "norm_and_change":
+        parts.append(np.diff(array, axis=1, prepend=array[:, :1]))
+    return np.concatenate(parts, axis=2)
 
 
 def standardise(
@@ -76,11 +101,12 @@ def standardise(
     values: list[torch.Tensor] = []
     present = np.stack([series.present(m.name) for m in modalities], axis=1)
     for column, modality in enumerate(modalities):
-        scaled = np.zeros((len(series), *modality.shape), dtype=np.float32)
+        scaled = np.zeros((len(series), *modality.read), dtype=np.float32)
         rows = present[:, column]
         if rows.any():
             mean = np.asarray(modality.mean, np.float32)
             deviation = np.asarray(modality.deviation, np.float32)
-            scaled[rows] = (series.arrays[modality.name][rows] - mean) / deviation
+            array = derive(series.arrays[modality.name][rows], modality.derived)
+            scaled[rows] = (array - mean) / deviation
         values.append(torch.from_numpy(scaled))
     return values, torch.from_numpy(present)

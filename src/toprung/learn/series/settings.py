@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Any, Literal
 
 from toprung.trial.config import TrialConfig
 
+Derived = Literal["none", "norm", "norm_and_change"]
 LEARNING_RATE = 1e-3
 """Where a configuration names none: weights that start from nothing bear more than tuned ones."""
 
@@ -19,12 +21,15 @@ class SeriesSettings:
         auxiliary_weight: of the losses of auxiliary targets beside the loss itself; 0 has none.
         jitter: standard deviation of the noise on training windows, in those of the channel.
         scaling: standard deviation of the factor around 1 on each modality of a training window.
+        derived: channels that stand beside the given ones: the Euclidean ``norm`` of a modality's
+            channels at each step, and the ``change`` of each from the step before.
     """
 
     modality_dropout: float = 0.0
     auxiliary_weight: float = 0.0
     jitter: float = 0.0
     scaling: float = 0.0
+    derived: Derived = "none"
 
 
 def series_settings_of(config: TrialConfig) -> SeriesSettings:
@@ -33,6 +38,10 @@ def series_settings_of(config: TrialConfig) -> SeriesSettings:
     >>> series_settings_of(TrialConfig("t0001", {"jitter": 0.1}, 0)).jitter
     0.1
     """
-    known = [field.name for field in fields(SeriesSettings)]
-    values = {name: config.values.get(name) for name in known}
-    return SeriesSettings(**{name: float(v) for name, v in values.items() if v is not None})
+    values = {field.name: config.values.get(field.name) for field in fields(SeriesSettings)}
+    given: dict[str, Any] = {
+        name: value if isinstance(value, str) else float(value)
+        for name, value in values.items()
+        if value is not None
+    }
+    return SeriesSettings(**given)
