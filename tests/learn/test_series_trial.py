@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from toprung.core.errors import FixSpec
 from toprung.data.load import load_dataset
@@ -289,3 +290,46 @@ def test_a_configuration_that_fits_no_architecture_is_told(
 ) -> None:
     with pytest.raises(FixSpec, match=text):
         list(trainer()(assign(**config)))
+
+
+def test_trials_of_one_shape_start_from_the_same_pretrained_weights(
+    trainer: Make, tmp_path: Path
+) -> None:
+    plan = trainer(resource=Resource("epochs", 1, 1, (1,)))
+    frozen = {"learning_rate": 1e-9, "warmup": 0.0, "weight_decay": 0.0}
+    starts = []
+    for number, seed in enumerate((1, 2)):
+        folder = tmp_path / str(number)
+        run = Run(replace(plan, folder=folder), assign(seed=seed, pretraining_epochs=3, **frozen))
+        starts.append(run.build.model.state_dict())
+    caches = list((tmp_path / "cache" / "pretrained").iterdir())
+    assert len(caches) == 1
+    names = [name for name in starts[0] if name.startswith("fusion.")]
+    assert all(torch.equal(starts[0][name], starts[1][name]) for name in names)
+    assert not torch.equal(starts[0]["head.score.weight"], starts[1]["head.score.weight"])
+    # Made anew they are the same again, whichever trial comes first; other options have others.
+    kept = load_file(caches[0] / "fusion.safetensors")
+    (caches[0] / "fusion.safetensors").write_bytes(b"broken")
+    again = Run(replace(plan, folder=tmp_path / "3"), assign(seed=5, pretraining_epochs=3))
+    assert all(
+        torch.equal(kept[name.removeprefix("fusion.")], again.build.model.state_dict()[name])
+        for name in names
+    )
+    Run(replace(plan, folder=tmp_path / "4"), assign(pretraining_epochs=2))
+    assert len(list((tmp_path / "cache" / "pretrained").iterdir())) == 2
+    plain = Run(replace(plan, folder=tmp_path / "5"), assign(seed=1)).build.model.state_dict()
+    assert not all(torch.equal(starts[0][name], plain[name]) for name in names)
+
+
+def test_pretraining_fills_in_masked_patches_and_goes_on_bit_for_bit(
+    trainer: Make, tmp_path: Path
+) -> None:
+    config = {**FULL, "pretraining_epochs": 2}
+    through, resumed = trainer(), trainer(folder=tmp_path / "b", cache=tmp_path / "other")
+    expected = list(through(assign(**config)))
+    first = resumed(assign(**config))
+    got = [next(iter(first))]
+    first.close()  # type: ignore[attr-defined]
+    got += list(resumed(assign(start=1, **config)))
+    assert [values(report) for report in got] == [values(report) for report in expected]
+    assert same(trained(through, 3), trained(resumed, 3))

@@ -74,6 +74,7 @@ LIMITS = {
     "modality_dropout": _SHARE,
     "patch": Limit(1, 65_536),
     "patience": Limit(1),
+    "pretraining_epochs": Limit(0, 10_000),
     "rank": Limit(1, 4096),
     "reduction_factor": Limit(2, 64),
     "rows": Limit(1),

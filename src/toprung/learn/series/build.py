@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 
 from toprung.data.series import Series, join
+from toprung.learn import architectures
+from toprung.learn.architectures._base import Architecture
 from toprung.learn.build import Build
 from toprung.learn.plan import Plan
 from toprung.learn.series.auxiliary import Auxiliary, measure_targets
 from toprung.learn.series.inputs import SeriesInputs
-from toprung.learn.series.modality import measure_modalities
+from toprung.learn.series.modality import measure_modalities, standardise
 from toprung.learn.series.model import WindowClassifier, build_window_model
+from toprung.learn.series.pretrain import Pretraining, pretrained
 from toprung.learn.series.settings import LEARNING_RATE, series_settings_of
-from toprung.learn.settings import settings_of
+from toprung.learn.settings import choose, settings_of
 from toprung.trial.config import TrialConfig
 
 
@@ -37,6 +41,7 @@ class SeriesBuild(Build):
         self._trained = self._series(names)
         own = series_settings_of(config)
         self.modalities = measure_modalities(self._trained, own.derived)
+        self._pretraining_epochs = own.pretraining_epochs
         weight = own.auxiliary_weight
         splits = [plan.dataset.splits[name] for name in names]
         known = splits[0].auxiliary if weight else {}
@@ -53,6 +58,27 @@ class SeriesBuild(Build):
             auxiliary=0 if self.auxiliary is None else self.auxiliary.outputs,
             precision=self.plan.precision,
         ).to(self.device)
+        if self._pretraining_epochs:
+            self._pretrain()
+
+    def _pretrain(self) -> None:
+        name, options = self.config.component("backbone")
+        dropout = self.settings.dropout
+        read = [modality.to_json() for modality in self.modalities]
+        pretraining = Pretraining(
+            data=f"{self.plan.dataset.sha256} {self.plan.rows}",
+            model=[name, options, dropout, read],
+            epochs=self._pretraining_epochs,
+            patches=self.model.patches,
+        )
+        values = [value.to(self.device) for value in standardise(self._trained, self.modalities)[0]]
+        architecture: Architecture = choose(
+            architectures.registry, self.config, "backbone", "transformer"
+        )
+        shapes = [modality.read for modality in self.modalities]
+        make = partial(architecture.make, shapes, 0.1 if dropout is None else dropout)
+        cache = self.plan.cache / "pretrained"
+        self.model.fusion.load_state_dict(pretrained(make, pretraining, values, cache))
 
     def inputs(self, names: Sequence[str]) -> SeriesInputs:
         return self._inputs(self._series(names))

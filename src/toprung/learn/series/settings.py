@@ -23,6 +23,8 @@ class SeriesSettings:
         scaling: standard deviation of the factor around 1 on each modality of a training window.
         derived: channels that stand beside the given ones: the Euclidean ``norm`` of a modality's
             channels at each step, and the ``change`` of each from the step before.
+        pretraining_epochs: passes over the training windows in which the model learns to fill in
+            masked patches first; trials of one shape start from the same weights.
     """
 
     modality_dropout: float = 0.0
@@ -30,6 +32,7 @@ class SeriesSettings:
     jitter: float = 0.0
     scaling: float = 0.0
     derived: Derived = "none"
+    pretraining_epochs: int = 0
 
 
 def series_settings_of(config: TrialConfig) -> SeriesSettings:
@@ -40,7 +43,7 @@ def series_settings_of(config: TrialConfig) -> SeriesSettings:
     """
     values = {field.name: config.values.get(field.name) for field in fields(SeriesSettings)}
     given: dict[str, Any] = {
-        name: value if isinstance(value, str) else float(value)
+        name: value if isinstance(value, str | int) else float(value)
         for name, value in values.items()
         if value is not None
     }
