@@ -46,7 +46,7 @@ def make_windows(rows: int, seed: int) -> dict[str, Any]:
     acc = chance.normal(size=(rows, 12, 2)).astype(np.float32)
     gyro = (50 + 20 * chance.normal(size=(rows, 6, 1))).astype(np.float32)
     acc[:, 8:, 0] += 2 * labels[:, None]
-    gyro[:, 4:, 0] -= 30 * labels[:, None]
+    gyro[:, 4:, 0] -= 60 * labels[:, None]
     return {
         "acc": acc,
         "gyro": gyro,

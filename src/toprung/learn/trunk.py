@@ -50,7 +50,7 @@ class Trunk:
         fresh: list[tuple[torch.Tensor, torch.Tensor]] = []
         for run, _, rows in asked:
             inputs = run.texts.fed
-            found.append(inputs.states(run.model, rows) if self._first else None)
+            found.append(inputs.states(run.texts.model, rows) if self._first else None)
             if found[-1] is None:
                 fresh.append(collate(inputs.tokens, rows, inputs.padding, inputs.device))
         computed = iter(self._below(fresh))

@@ -146,11 +146,12 @@ class Encoder(nn.Module):
 
     def __init__(self, sizes: Sequence[Size], shape: Shape, marks: int = 0) -> None:
         super().__init__()
-        if shape.stem == "convolution":
-            own = [Convolution(steps, channels, shape.width) for steps, channels in sizes]
-        else:
-            own = [nn.Linear(steps * channels, shape.width) for steps, channels in sizes]
-        self.embed = nn.ModuleList(own)
+        self.embed = nn.ModuleList(
+            Convolution(steps, channels, shape.width)
+            if shape.stem == "convolution"
+            else nn.Linear(steps * channels, shape.width)
+            for steps, channels in sizes
+        )
         self.marks = nn.Linear(marks, shape.width, bias=False) if marks else None
         self.position = positions.registry.make(shape.position, {})
         self.position.build(shape.patches, shape.width)
@@ -172,7 +173,7 @@ class Encoder(nn.Module):
 
 
 class Convolution(nn.Module):
-    """Steps through two convolutions and GELUs, then each patch through a linear layer.
+    """Steps through two convolutions and ReLUs, then each patch through a linear layer.
 
     The first sees five steps across the borders of patches. After Xiao et al. 2021, "Early
     Convolutions Help Transformers See Better", arXiv:2106.14881.
@@ -189,7 +190,7 @@ class Convolution(nn.Module):
     def __init__(self, steps: int, channels: int, width: int) -> None:
         super().__init__()
         self.channels = channels
-        inner = max(4, width // 2)
+        inner = max(4, width // 4)
         self.first = nn.Conv1d(channels, inner, 5, padding=2)
         self.second = nn.Conv1d(inner, inner, 3, padding=1)
         self.out = nn.Linear(steps * inner, width)
@@ -198,7 +199,8 @@ class Convolution(nn.Module):
         """Vectors of patches: (B, P, L * C) → (B, P, H)."""
         rows, count, _ = patches.shape
         values = patches.reshape(rows, -1, self.channels).transpose(1, 2)
-        values = functional.gelu(self.second(functional.gelu(self.first(values))))
+        # Over every step GELU's backward pass would cost more than the convolutions.
+        values = functional.relu(self.second(functional.relu(self.first(values))))
         found: torch.Tensor = self.out(values.transpose(1, 2).reshape(rows, count, -1))
         return found
 
