@@ -27,7 +27,7 @@ TITLES = {
     "runner": "`--runner`: where trials are trained",
     "ensemble": "`ensemble`: what the best configurations weigh",
     "baseline": "`baselines`: what any of this has to beat",
-    "task": "`task`: what a text is given",
+    "task": "`task`: what a row is given",
     "corpus": "`data.corpus`: rows that ship in the package",
 }
 
