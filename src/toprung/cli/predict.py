@@ -39,19 +39,23 @@ def predict(
     folder = Path(name)
     if not (folder / ENSEMBLE_NAME).is_file():
         folder = find_search(name, results).ensemble
-    lines, source = (sys.stdin.buffer, "standard input") if rows == "-" else (_open(rows), rows)
     ensemble = Ensemble.load(folder)
     if ensemble.task.reads == "series":
         answers = _answer_windows(ensemble, rows)
     else:
-        read = _rows(lines, source, text)
-        # A file is read to its end first: a bad row in it leaves nothing half-written.
-        answers = _answers(ensemble, read if rows == "-" else list(read), text)
+        answers = _answers(ensemble, _read(rows, text), text)
     if out == "-":
         for line in answers:
             print(line, flush=True)
         return
     write_text(Path(out), "".join(f"{line}\n" for line in answers))
+
+
+def _read(rows: str, text: str) -> Iterable[dict[str, Any]]:
+    if rows == "-":
+        return _rows(sys.stdin.buffer, "standard input", text)
+    # A file is read to its end first: a bad row in it leaves nothing half-written.
+    return list(_rows(_open(rows), rows, text))
 
 
 def _open(path: str) -> BinaryIO:
