@@ -300,7 +300,8 @@ def test_trials_of_one_shape_start_from_the_same_pretrained_weights(
     starts = []
     for number, seed in enumerate((1, 2)):
         folder = tmp_path / str(number)
-        run = Run(replace(plan, folder=folder), assign(seed=seed, pretraining_epochs=3, **frozen))
+        config = {**frozen, "pretraining_epochs": 3, "dropout": 0.1 * seed}
+        run = Run(replace(plan, folder=folder), assign(seed=seed, **config))
         starts.append(run.build.model.state_dict())
     caches = list((tmp_path / "cache" / "pretrained").iterdir())
     assert len(caches) == 1

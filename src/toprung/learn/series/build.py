@@ -18,7 +18,7 @@ from toprung.learn.series.auxiliary import Auxiliary, measure_targets
 from toprung.learn.series.inputs import SeriesInputs
 from toprung.learn.series.modality import measure_modalities, standardise
 from toprung.learn.series.model import WindowClassifier, build_window_model
-from toprung.learn.series.pretrain import Pretraining, pretrained
+from toprung.learn.series.pretrain import DROPOUT, Pretraining, pretrained
 from toprung.learn.series.settings import LEARNING_RATE, series_settings_of
 from toprung.learn.settings import choose, settings_of
 from toprung.trial.config import TrialConfig
@@ -63,11 +63,10 @@ class SeriesBuild(Build):
 
     def _pretrain(self) -> None:
         name, options = self.config.component("backbone")
-        dropout = self.settings.dropout
         read = [modality.to_json() for modality in self.modalities]
         pretraining = Pretraining(
             data=f"{self.plan.dataset.sha256} {self.plan.rows}",
-            model=[name, options, dropout, read],
+            model=[name, options, read],
             epochs=self._pretraining_epochs,
             patches=self.model.patches,
         )
@@ -76,7 +75,7 @@ class SeriesBuild(Build):
             architectures.registry, self.config, "backbone", "transformer"
         )
         shapes = [modality.read for modality in self.modalities]
-        make = partial(architecture.make, shapes, 0.1 if dropout is None else dropout)
+        make = partial(architecture.make, shapes, DROPOUT)
         cache = self.plan.cache / "pretrained"
         self.model.fusion.load_state_dict(pretrained(make, pretraining, values, cache))
 

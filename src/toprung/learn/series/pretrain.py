@@ -27,6 +27,8 @@ _FORMAT = 1
 _WEIGHTS = "fusion.safetensors"
 _SHARE_MASKED = 0.4
 _ROWS, _RATE = 64, 1e-3
+DROPOUT = 0.1
+"""While pretraining, whatever a trial's own: so that trials that differ in it share weights."""
 Tensors = dict[str, torch.Tensor]
 
 
