@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -35,6 +36,49 @@ TINY: dict[str, Any] = {
     "ensemble": {"uniform": {"members": 2, "candidates": 2}},
     "seed": 7,
 }
+
+
+def make_windows(rows: int, seed: int) -> dict[str, Any]:
+    """Windows whose class shows late, in both of two modalities, and two auxiliary targets."""
+    chance = np.random.default_rng(seed)
+    labels = (chance.random(rows) < 0.4).astype(np.int64)
+    labels[:4] = (0, 1, 0, 1)
+    acc = chance.normal(size=(rows, 12, 2)).astype(np.float32)
+    gyro = (50 + 20 * chance.normal(size=(rows, 6, 1))).astype(np.float32)
+    acc[:, 8:, 0] += 2 * labels[:, None]
+    gyro[:, 4:, 0] -= 60 * labels[:, None]
+    return {
+        "acc": acc,
+        "gyro": gyro,
+        "labels": labels,
+        "label_names": np.array(["calm", "fall"]),
+        "modalities": np.array(["acc", "gyro"]),
+        "aux_peak": np.abs(acc[:, :, 0]).max(axis=1) + chance.normal(size=rows).astype(np.float32),
+        "aux_kind": labels * 2 + chance.integers(0, 2, rows),
+        "aux_kind_names": np.array(["a", "b", "c", "d"]),
+        "subject": np.array([f"s{row % 5}" for row in range(rows)]),
+    }
+
+
+@pytest.fixture(scope="session")
+def windows() -> Callable[[int, int], dict[str, Any]]:
+    """The arrays of one file of windows, by rows and seed."""
+    return make_windows
+
+
+@pytest.fixture(scope="session")
+def write_windows() -> Callable[..., Path]:
+    """Writes a folder of train, validation and test.npz; ``train={"acc": None}`` leaves one out."""
+
+    def write(folder: Path, **changes: dict[str, Any]) -> Path:
+        folder.mkdir(parents=True, exist_ok=True)
+        for seed, (split, rows) in enumerate((("train", 96), ("validation", 48), ("test", 40))):
+            arrays = {**make_windows(rows, seed), **changes.get(split, {})}
+            kept = {name: array for name, array in arrays.items() if array is not None}
+            np.savez(folder / f"{split}.npz", **kept)
+        return folder
+
+    return write
 
 
 @pytest.fixture(scope="session")

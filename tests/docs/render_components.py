@@ -13,6 +13,9 @@ from toprung.spec.fields import Field, fields_of
 README = Path(__file__).parents[2] / "README.md"
 BEGIN, END = "<!-- components: begin -->\n", "<!-- components: end -->"
 TITLES = {
+    "architecture": "`backbone` of `task: series`: weights that start from nothing",
+    "fusion": "`fusion`: where modalities meet",
+    "position": "`position`: how the order of patches is told",
     "adapter": "`adapter`: which weights of the encoder are trained",
     "pooling": "`pooling`: from a vector a token to one a text",
     "head": "`head`: from a text's vector to scores",
@@ -24,7 +27,7 @@ TITLES = {
     "runner": "`--runner`: where trials are trained",
     "ensemble": "`ensemble`: what the best configurations weigh",
     "baseline": "`baselines`: what any of this has to beat",
-    "task": "`task`: what a text is given",
+    "task": "`task`: what a row is given",
     "corpus": "`data.corpus`: rows that ship in the package",
 }
 

@@ -10,6 +10,7 @@ from toprung.judge.baselines._base import Baseline
 from toprung.judge.baselines.tfidf_logreg import TfidfLogreg
 from toprung.judge.yardstick import measure_baseline
 
+NAMES = [name for name in registry.names() if "texts" in registry.get(name).reads]
 WORDS = ("refund", "invoice", "crash", "login")
 
 
@@ -20,7 +21,7 @@ def tickets(rows: int, seed: int = 0, classes: int = 4) -> tuple[list[str], np.n
     return [f"{WORDS[c]} {WORDS[c]} {n}" for c, n in zip(labels, noise, strict=True)], labels
 
 
-@pytest.mark.parametrize("name", registry.names())
+@pytest.mark.parametrize("name", NAMES)
 def test_every_baseline_answers_every_text_with_finite_log_probabilities(name: str) -> None:
     baseline: Baseline = registry.get(name)()
     texts, labels = tickets(200)
@@ -31,7 +32,7 @@ def test_every_baseline_answers_every_text_with_finite_log_probabilities(name: s
     np.testing.assert_allclose(np.exp(answers).sum(axis=1), 1.0, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", registry.names())
+@pytest.mark.parametrize("name", NAMES)
 def test_every_baseline_scores_a_class_that_training_lacks(name: str) -> None:
     baseline: Baseline = registry.get(name)()
     texts, labels = tickets(100)
@@ -45,7 +46,7 @@ def test_every_baseline_scores_a_class_that_training_lacks(name: str) -> None:
     assert answers.argmax() not in (1, 4, 5)
 
 
-@pytest.mark.parametrize("name", registry.names())
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(
     "texts", [["a"], ["a", "b"], ["...", "!!", ""], ["one class", "only", "here"]]
 )
@@ -56,7 +57,7 @@ def test_every_baseline_survives_hardly_any_data(name: str, texts: list[str]) ->
     assert np.isfinite(baseline.logits(["x"])).all()
 
 
-@pytest.mark.parametrize("name", registry.names())
+@pytest.mark.parametrize("name", NAMES)
 def test_every_baseline_learns_the_same_from_the_same_rows_and_seed(name: str) -> None:
     texts, labels = tickets(200)
     answers = []

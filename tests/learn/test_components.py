@@ -10,9 +10,22 @@ import torch
 
 from toprung.data.tasks.multi_label import MultiLabel
 from toprung.data.tasks.single_label import SingleLabel
-from toprung.learn import adapters, augmenters, heads, losses, poolings, schedules
+from toprung.learn import (
+    adapters,
+    architectures,
+    augmenters,
+    fusions,
+    heads,
+    losses,
+    poolings,
+    positions,
+    schedules,
+)
 
-REGISTRIES: list[Any] = [augmenters, losses, poolings, heads, adapters, schedules]
+REGISTRIES: list[Any] = [
+    *(augmenters, losses, poolings, heads, adapters, schedules),
+    *(architectures, fusions, positions),
+]
 EVERY = [(m.registry, name) for m in REGISTRIES for name in m.registry.names()]
 STATES = torch.randn(3, 5, 8, generator=torch.Generator().manual_seed(3))
 MASK = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 0, 0, 0], [1, 0, 0, 0, 0]])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -17,6 +17,7 @@ from toprung.api.progress import NotebookBar, Progress
 from toprung.api.reporting import write_views
 from toprung.api.searching import search
 from toprung.core.errors import FixSpec
+from toprung.data.series import Content
 from toprung.judge.leaderboard import Row, best_trial, rank_trials, to_frame
 from toprung.ship.predictor import ENSEMBLE_NAME, Ensemble
 from toprung.spec.load import load_spec
@@ -167,13 +168,13 @@ class Search:
         """
         return Ensemble.load(self.folder.ensemble)
 
-    def predict(self, texts: Sequence[str]) -> list[str] | list[tuple[str, ...]]:
-        """The ensemble's label of each text, or its labels where there may be several."""
-        return self.ensemble().predict(texts)
+    def predict(self, rows: Content) -> list[str] | list[tuple[str, ...]]:
+        """The ensemble's label of each row, or its labels where there may be several."""
+        return self.ensemble().predict(rows)
 
-    def predict_proba(self, texts: Sequence[str]) -> Any:
-        """The ensemble's calibrated probabilities, shape (texts, classes)."""
-        return self.ensemble().predict_proba(texts)
+    def predict_proba(self, rows: Content) -> Any:
+        """The ensemble's calibrated probabilities, shape (rows, classes)."""
+        return self.ensemble().predict_proba(rows)
 
     def _repr_html_(self) -> str:
         begun = self.folder.journal.is_file()

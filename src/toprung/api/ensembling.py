@@ -168,7 +168,8 @@ def save_trial(run: Run, trial: str, aside: Path) -> dict[str, Any]:
     assert best is not None
     assert best.checkpoint is not None
     folder = aside / "members" / trial
-    card = run.spec.cards[str(record.config.values["backbone"])]
+    backbone = str(record.config.values["backbone"])
+    card = run.spec.cards.get(backbone)  # none where the weights start from nothing
     save_member(run.folder.trials / trial, best.checkpoint, folder)
     files = {
         file.relative_to(folder).as_posix(): sha256_file(file)
@@ -177,9 +178,9 @@ def save_trial(run: Run, trial: str, aside: Path) -> dict[str, Any]:
     }
     return {
         "trial": trial,
-        "backbone": card.name,
-        "source": card.source,
-        "revision": card.revision,
+        "backbone": backbone if card is None else card.name,
+        "source": None if card is None else card.source,
+        "revision": None if card is None else card.revision,
         "config": dict(record.config.values),
         "seed": record.config.seed,
         "resource": best.resource,

@@ -30,7 +30,7 @@ def export(folder: Folder, kind: str) -> tuple[Path, list[str]]:
         The folder, and what was written and how closely it agrees.
 
     Raises:
-        FixSpec: no exporter of that name.
+        FixSpec: no exporter of that name, or an ensemble that it cannot write.
         FixEnvironment: no ensemble was saved, a library is missing, or the answers differ.
     """
     known = exporters.registry.names()
@@ -42,6 +42,9 @@ def export(folder: Folder, kind: str) -> tuple[Path, list[str]]:
         text = f"{error}. Run: pip install 'toprung[{kind}]'"
         raise FixEnvironment(text) from error
     ensemble = Ensemble.load(folder.ensemble)
+    if ensemble.task.reads == "series":
+        text = "an ensemble on series has no other format; predict with it, or copy its ensemble/."
+        raise FixSpec("--to", [text])
     said = read_json(folder.ensemble / ENSEMBLE_NAME)
     spec = load_spec(str(folder.spec))
     # Rows that weights and temperature were fitted on: parity is no score.

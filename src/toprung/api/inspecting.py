@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from toprung.data import tasks
 from toprung.data.check import DataReport, check_dataset
+from toprung.data.check_series import check_series
 from toprung.learn.backbone.load import load_backbone
 from toprung.learn.settings import Settings
 from toprung.learn.tokens import count_tokens
@@ -11,12 +13,14 @@ from toprung.trial.space import Choice, Int, Parameter
 
 
 def inspect_data(spec: SearchSpec) -> DataReport:
-    """Counts the rows of a spec's data, with tokens of the first backbone of its space.
+    """Counts the rows of a spec's data; of texts, with tokens of the space's first backbone.
 
     Raises:
         FixData: the data cannot be used; all problems are told.
         FixEnvironment: the backbone's tokenizer cannot be had.
     """
+    if tasks.registry.get(spec.task).reads == "series":
+        return check_series(spec.data, spec.seed)
     card = next(iter(spec.cards.values()))
     count = count_tokens(load_backbone(card).tokenizer)
     # What a trial reads where the space says nothing; never more than the backbone can.

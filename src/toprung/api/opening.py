@@ -15,6 +15,7 @@ from toprung.api.folder import Folder
 from toprung.core.clock import Clock, SystemClock
 from toprung.core.errors import FixData, FixSpec, Problem
 from toprung.core.files import sweep, write_json, write_text
+from toprung.data import tasks
 from toprung.data.dataset import Dataset
 from toprung.data.load import load_dataset
 from toprung.judge import ensembles
@@ -163,6 +164,8 @@ def _precision(spec: SearchSpec, driver: Driver) -> Precision:
     """
     if spec.precision != "auto":
         return spec.precision
+    if tasks.registry.get(spec.task).reads == "series":
+        return "float32"  # too narrow for bfloat16 to pay
     if driver.history.precision is None:
         found = measure_precision(_device(spec), spec.cpus)
         driver.write("precision", **asdict(found))

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from toprung.api.opening import Run
 from toprung.api.searching import leaderboard, learn_baseline
 from toprung.core.files import new_folder, read_json, write_json
+from toprung.data.series import Content
 from toprung.judge.baselines._base import Baseline
 from toprung.judge.calibrate import apply_temperature
 from toprung.judge.ensembles._base import blend
@@ -45,12 +46,12 @@ def open_test(run: Run) -> Verdicts:
     split = run.dataset.splits["test"]
     task = run.dataset.task
     loaded = Ensemble.load(run.folder.ensemble)
-    logits = loaded.member_logits(split.texts)
+    logits = loaded.member_logits(split.content)
     best = best_trial(leaderboard(run))
     assert best is not None
     alone = logits.get(best.trial)
     if alone is None:
-        alone = _predict_trial(run, best.trial, split.texts)
+        alone = _predict_trial(run, best.trial, split.content)
     calibrated = apply_temperature(blend(logits, loaded.weights, task), loaded.temperature, task)
     trials = run.driver.history.trials
     contenders = [
@@ -71,7 +72,7 @@ def open_test(run: Run) -> Verdicts:
     ]
     for component in run.spec.baselines:
         learned = learn_baseline(run, component.name)
-        found = learned.baseline.logits(split.texts)
+        found = learned.baseline.logits(split.content)
         fitted = _fit(run, partial(_predict_baseline, run, learned.baseline))
         contenders.append(Contender(learned.name, found, learned.seconds, thresholds=fitted))
     _keep(run.folder.predictions, contenders, split.labels)
@@ -136,14 +137,14 @@ def _judge(run: Run, contenders: Sequence[Contender], labels: Floats) -> Verdict
     )
 
 
-def _predict_trial(run: Run, trial: str, texts: Sequence[str]) -> Floats:
+def _predict_trial(run: Run, trial: str, content: Content) -> Floats:
     best = member_report(run.driver.history.trials[trial], run.spec.metric)
     assert best is not None
     assert best.checkpoint is not None
     folder = run.folder.root / ".best_trial"
     try:
         save_member(run.folder.trials / trial, best.checkpoint, folder)
-        return load_member(folder).logits(texts)
+        return load_member(folder).logits(content)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -159,7 +160,7 @@ def _fit(run: Run, logits: Callable[[], Floats]) -> Floats | None:
 
 
 def _predict_baseline(run: Run, baseline: Baseline) -> Floats:
-    return baseline.logits(run.dataset.splits[THRESHOLDS].texts)
+    return baseline.logits(run.dataset.splits[THRESHOLDS].content)
 
 
 def _keep(folder: Path, contenders: Sequence[Contender], labels: Floats) -> None:

@@ -15,6 +15,7 @@ from toprung.api.folder import find_search
 from toprung.cli.options import Results
 from toprung.core.errors import FixData, Problem
 from toprung.core.files import write_text
+from toprung.data.read_unlabelled import read_unlabelled
 from toprung.ship.predictor import ENSEMBLE_NAME, Ensemble
 
 BATCH = 1024
@@ -24,7 +25,9 @@ def predict(
     name: Annotated[
         str, typer.Argument(metavar="SEARCH", help="Name or folder of a search, or an ensemble/.")
     ],
-    rows: Annotated[str, typer.Argument(help="JSON Lines with a text a row; - reads stdin.")],
+    rows: Annotated[
+        str, typer.Argument(help="JSON Lines with a text a row, - reads stdin; or .npz of series.")
+    ],
     out: Annotated[str, typer.Option("-o", "--out", help="JSON Lines; - for stdout.")] = "-",
     text: Annotated[str, typer.Option("--text", help="Field that holds the text.")] = "text",
     results: Results = "results",
@@ -36,15 +39,23 @@ def predict(
     folder = Path(name)
     if not (folder / ENSEMBLE_NAME).is_file():
         folder = find_search(name, results).ensemble
-    lines, source = (sys.stdin.buffer, "standard input") if rows == "-" else (_open(rows), rows)
-    read = _rows(lines, source, text)
-    # A file is read to its end first: a bad row in it leaves nothing half-written.
-    answers = _answers(Ensemble.load(folder), read if rows == "-" else list(read), text)
+    ensemble = Ensemble.load(folder)
+    if ensemble.task.reads == "series":
+        answers = _answer_windows(ensemble, rows)
+    else:
+        answers = _answers(ensemble, _read(rows, text), text)
     if out == "-":
         for line in answers:
             print(line, flush=True)
         return
     write_text(Path(out), "".join(f"{line}\n" for line in answers))
+
+
+def _read(rows: str, text: str) -> Iterable[dict[str, Any]]:
+    if rows == "-":
+        return _rows(sys.stdin.buffer, "standard input", text)
+    # A file is read to its end first: a bad row in it leaves nothing half-written.
+    return list(_rows(_open(rows), rows, text))
 
 
 def _open(path: str) -> BinaryIO:
@@ -93,6 +104,20 @@ def _answers(ensemble: Ensemble, rows: Iterable[dict[str, Any]], text: str) -> I
             said = {"labels": list(answer.labels)} if many else {"label": answer.label}
             added = {**said, "probabilities": _rounded(answer.probabilities)}
             yield json.dumps({**row, **added}, ensure_ascii=False)
+
+
+def _answer_windows(ensemble: Ensemble, rows: str) -> Iterator[str]:
+    """A line for each window, with its place in the file and what it lacks."""
+    if rows == "-":
+        text = "windows of several modalities are read from an .npz file, not from here. Name one."
+        raise FixData("standard input", [Problem("", text)])
+    windows = read_unlabelled(Path(rows), ensemble.shapes)
+    present = {name: windows.present(name) for name in ensemble.shapes}
+    for row, answer in enumerate(ensemble.predictions(windows)):
+        said: dict[str, Any] = {"row": row, "label": answer.label}
+        said["probabilities"] = _rounded(answer.probabilities)
+        missing = [name for name, there in present.items() if not there[row]]
+        yield json.dumps({**said, **({"missing": missing} if missing else {})}, ensure_ascii=False)
 
 
 def _rounded(probabilities: Any) -> dict[str, float]:

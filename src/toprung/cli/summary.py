@@ -16,6 +16,7 @@ from toprung.api import Search
 from toprung.api.opening import Settings
 from toprung.cli.console import duration
 from toprung.core.files import read_json
+from toprung.data import tasks
 from toprung.judge.budget import savings, search_phase
 from toprung.judge.leaderboard import Row
 from toprung.ship.predictor import ENSEMBLE_NAME
@@ -142,7 +143,8 @@ def _print_test(search: Search, out: Console) -> None:
 
 
 def _print_next(search: Search, out: Console, built: bool) -> None:
-    rows = ("rows.jsonl", "-o", "out.jsonl")
+    on_series = tasks.registry.get(search.spec.task).reads == "series"
+    rows = ("rows.npz" if on_series else "rows.jsonl", "-o", "out.jsonl")
     out.print("\nnext:")
     for shown, what, useful in (
         (command(search, "board"), "every trial", True),

@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
+from toprung.data.series import Content, Series
 from toprung.data.tasks._base import Labels, Task
 from toprung.data.tasks.single_label import SingleLabel
 
@@ -18,20 +20,31 @@ class Split:
 
     Attributes:
         name: ``train``, ``stopping``, ``selection``, ``thresholds``, ``test`` or ``extra``.
-        texts: N texts.
+        texts: N texts; none where the rows are windows.
         labels: (N,) indices into the data set's label names, or (N, C) of 0 and 1.
+        series: N windows; None where the rows are texts.
+        auxiliary: (N,) int64 classes or float32 numbers by name, which training may also
+            predict; never an input.
     """
 
     name: str
     texts: tuple[str, ...]
     labels: Labels
+    series: Series | None = None
+    auxiliary: Mapping[str, NDArray[np.int64] | NDArray[np.float32]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.labels.shape[:1] != (len(self.texts),):
-            raise ValueError(f"{len(self.texts)} texts, but labels of shape {self.labels.shape}")
+        if self.labels.shape[:1] != (len(self.content),):
+            rows = f"{len(self.content)} {'texts' if self.series is None else 'windows'}"
+            raise ValueError(f"{rows}, but labels of shape {self.labels.shape}")
 
     def __len__(self) -> int:
-        return len(self.texts)
+        return len(self.labels)
+
+    @property
+    def content(self) -> Content:
+        """What a model reads: the texts, or the windows."""
+        return self.texts if self.series is None else self.series
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +57,7 @@ class Dataset:
         splits: ``train``; ``stopping`` for early stopping and the search; ``selection`` for
             ensemble weights and temperature; ``thresholds`` where the task has any; ``test``;
             and ``extra``, the rows of train that ``train_rows`` left out, possibly none.
-        sha256: over the label names, and over texts and labels of every split.
+        sha256: over the label names, and over texts or arrays, and labels of every split.
         notes: counted warnings in words.
         task: what the labels mean.
     """
@@ -97,4 +110,8 @@ def hash_rows(label_names: Sequence[str], splits: Mapping[str, Split]) -> str:
         for text in split.texts:
             add(text)
         digest.update(np.ascontiguousarray(split.labels, dtype="<i8").tobytes())
+        arrays = {} if split.series is None else {**split.series.arrays, **split.auxiliary}
+        for array_name, array in arrays.items():
+            add(f"{array_name} {array.dtype} {array.shape}")
+            digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()

@@ -12,6 +12,7 @@ from toprung.data import tasks
 from toprung.data.classes import check_other, check_train
 from toprung.data.dataset import Dataset, Split, hash_rows
 from toprung.data.labels import sorted_names
+from toprung.data.load_series import load_series
 from toprung.data.repeats import Repeats
 from toprung.data.rows import LONGEST, Problems, Table
 from toprung.data.source import DataSource
@@ -47,9 +48,11 @@ def load_dataset(source: DataSource, seed: int) -> Dataset:
             ``train_rows`` has the same rows under every seed, but other validation halves.
 
     Raises:
-        FixData: every problem of every file, with file and line.
+        FixData: every problem of every file, with file and line, or file and array.
         FixEnvironment: a hub id that cannot be reached from here.
     """
+    if tasks.registry.get(source.task).reads == "series":
+        return load_series(source, seed)
     tables = load_tables(source, seed)
     task = tasks.registry.get(source.task)()
     names = sorted_names(tables.splits["train"].classes())

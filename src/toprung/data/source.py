@@ -17,7 +17,8 @@ class DataSource:
     """The ``data`` part of a spec: exactly one of ``train``, ``path`` and ``corpus``.
 
     Attributes:
-        train: file: .jsonl, .json, .csv, .tsv or .parquet, each also gzipped as .gz.
+        train: file: .jsonl, .json, .csv, .tsv or .parquet, each also gzipped as .gz; of series
+            .npz.
         validation: file; carved from train where absent.
         test: file; carved from train where absent.
         path: folder with train, validation and test files, a folder that ``save_to_disk`` of
@@ -34,6 +35,7 @@ class DataSource:
         base: folder that relative paths start from; the working directory is tried next.
         on_bad_row: ``skip`` leaves bad rows out and counts them.
         leaks: ``refuse`` data where more than 1 % of a split stands in another, or ``warn``.
+        positive: of series, the class whose F1 is ``positive_f1``; the last one where absent.
         task: of the spec; says what a label is.
     """
 
@@ -53,6 +55,7 @@ class DataSource:
     base: str = "."
     on_bad_row: Literal["fail", "skip"] = "fail"
     leaks: Literal["refuse", "warn"] = "refuse"
+    positive: str | None = None
     task: str = "single_label"
 
     def problems(self) -> list[Problem]:
@@ -75,6 +78,8 @@ class DataSource:
                 found.append(Problem(key, "applies only to a hub id, given as path."))
         if self.corpus_options and not self.corpus:
             found.append(Problem("corpus_options", "applies only together with corpus."))
+        if self.positive is not None and self.task != "series":
+            found.append(Problem("positive", "applies only to task: series. Leave it out."))
         if self.text == self.label:
             text = f"'{self.label}' is the text column too. Name the column that holds the label."
             found.append(Problem("label", text))

@@ -79,6 +79,11 @@ def _macro_recall(counts: ClassCounts) -> Numbers:
     return _mean(counts.recall())
 
 
+def _positive_f1(counts: ClassCounts) -> Numbers:
+    """Of the last class, which is the positive one where a task has any."""
+    return counts.f1()[..., -1]
+
+
 FROM_COUNTS: Mapping[str, Callable[[ClassCounts], Numbers]] = {
     "accuracy": _accuracy,
     "macro_f1": _macro_f1,
@@ -86,6 +91,7 @@ FROM_COUNTS: Mapping[str, Callable[[ClassCounts], Numbers]] = {
     "weighted_f1": _weighted_f1,
     "macro_precision": _macro_precision,
     "macro_recall": _macro_recall,
+    "positive_f1": _positive_f1,
 }
 
 

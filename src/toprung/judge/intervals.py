@@ -181,13 +181,15 @@ def _by_ranks(
     """Weighs the rows of every resample, which are in order once and for all."""
     rows, classes = both[0].logits.shape
     marks = judge.task.marks(judge.labels, classes)
+    # Where classes exclude each other, a class's own logit alone does not rank the rows.
+    ranked = [x.logits if judge.task.many else judge.task.log_probabilities(x.logits) for x in both]
     parts = []
     for size in _pieces(judge.resamples, rows):
         chosen = chance.integers(rows, size=(size, rows)) + rows * np.arange(size)[:, None]
         weights = np.bincount(chosen.ravel(), minlength=size * rows).reshape(size, rows)
         found = [
-            np.stack([_rank(metric, x.logits[:, c], marks[:, c], weights) for c in range(classes)])
-            for x in both
+            np.stack([_rank(metric, one[:, c], marks[:, c], weights) for c in range(classes)])
+            for one in ranked
         ]
         # A class of which a resample has one kind of rows only says nothing there.
         parts.append(_difference([_mean_known(one) for one in found]))

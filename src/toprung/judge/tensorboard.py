@@ -32,7 +32,7 @@ _TEXT_TAGS = {
     "promoted": "promotion",
     "finalist": "promotion",
 }
-_OF_TRAINING = ("learning_rate", "gradient_norm", "rows_per_second")
+_OF_TRAINING = ("learning_rate", "gradient_norm", "rows_per_second", "auxiliary_loss")
 # A process may have 1,024 files open as a rule; a closed one is opened again when it is due.
 _MOST_OPEN = 256
 

@@ -32,6 +32,6 @@ def measure_baseline(
     """Fits on the training split and measures on the stopping split; no other is looked at."""
     train, stopping = dataset.splits["train"], dataset.splits["stopping"]
     begun = clock.seconds()
-    baseline.fit(train.texts, train.labels, dataset.classes, seed)
-    metrics = dataset.task.measure(baseline.logits(stopping.texts), stopping.labels)
+    baseline.fit(train.content, train.labels, dataset.classes, seed)
+    metrics = dataset.task.measure(baseline.logits(stopping.content), stopping.labels)
     return MeasuredBaseline(name, metrics, round(clock.seconds() - begun, 3), baseline)

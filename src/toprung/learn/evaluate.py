@@ -1,4 +1,4 @@
-"""Scores of many texts: sorted by length, in the order of the rows, without gradients."""
+"""Scores of many rows: sorted by length, in the order of the rows, without gradients."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from toprung.core.errors import TrialDiverged
 from toprung.learn.batches import Rows, nested_order
-from toprung.learn.inputs import Inputs
-from toprung.learn.model import Classifier
+from toprung.learn.build import Build
+from toprung.learn.inputs import RowInputs
+from toprung.learn.model import Model
+from toprung.learn.plan import Plan
 from toprung.trial.config import Resource
 
 _FEWEST_SCORED = 512
@@ -21,22 +24,22 @@ _TOKENS_OF_A_BATCH = {"cpu": 4096, "cuda": 65536}
 
 
 def predict(
-    model: Classifier, inputs: Inputs, rows: Rows | None = None, *, shrink: int = 1
+    model: Model, inputs: RowInputs, rows: Rows | None = None, *, shrink: int = 1
 ) -> NDArray[np.float32]:
-    """Scores of texts, (B, outputs) float32.
+    """Scores of rows, (B, outputs) float32.
 
-    The same texts give the same bits: batches depend on the lengths alone, and nothing is drawn.
+    The same rows give the same bits: batches depend on the lengths alone, and nothing is drawn.
     The model is left in ``eval`` mode.
 
     Args:
         model: that scores them.
-        inputs: N texts.
+        inputs: N rows.
         rows: (B,) which of them; None takes all.
         shrink: scores so many times fewer tokens at once.
     """
     budget = _TOKENS_OF_A_BATCH.get(inputs.device.type, 4096) // shrink
-    rows = np.arange(len(inputs.tokens)) if rows is None else rows
-    lengths = inputs.tokens.lengths[rows]
+    rows = np.arange(len(inputs.lengths)) if rows is None else rows
+    lengths = inputs.lengths[rows]
     order = np.argsort(-lengths, kind="stable")
     model.eval()
     found: list[torch.Tensor] = []
@@ -48,7 +51,7 @@ def predict(
             found.append(inputs.scores(model, rows[part]))
             start += len(part)
     if not found:
-        raise ValueError("there are no texts to score")
+        raise ValueError("there are no rows to score")
     scores = torch.cat(found).float().cpu().numpy()
     result = np.empty_like(scores)
     result[order] = scores
@@ -78,6 +81,44 @@ def rows_to_score(
     some = max(_FEWEST_SCORED, worth)
     first = nested_order(strata.get("stopping", np.zeros(0, dtype=np.int64)))[:some]
     return {"stopping": np.sort(first)} if len(first) else {}
+
+
+def score_held_out(
+    build: Build, plan: Plan, point: int, *, unit: int, shrink: int, folder: Path
+) -> dict[str, float]:
+    """Metrics of a trial at a point, on the stopping rows; scores of whole splits are kept.
+
+    ``evaluated_rows`` are those of all splits, ``largest_predicted_share`` is the share of the
+    stopping rows that the most frequent answer is given to.
+
+    Args:
+        build: the trial's model and inputs.
+        plan: of the search.
+        point: of the report.
+        unit: examples in a unit of the resource.
+        shrink: scores so many times fewer tokens at once.
+        folder: of the trial's predictions.
+
+    Raises:
+        TrialDiverged: a score is not finite.
+    """
+    task, splits = plan.dataset.task, plan.dataset.splits
+    strata = {name: task.strata(splits[name].labels) for name in task.splits if name in splits}
+    metrics: dict[str, float] = {}
+    scored = 0
+    for name, rows in rows_to_score(strata, plan.resource, point, unit=unit).items():
+        split = splits[name]
+        logits = predict(build.model, build.inputs((name,)), rows, shrink=shrink)
+        if not np.isfinite(logits).all():
+            raise TrialDiverged(f"scores of {name} rows are not finite at {point}")
+        scored += len(rows)
+        if len(rows) == len(split):
+            write_scores(folder / f"{point}.{name}.npy", logits)
+        if name == "stopping":
+            metrics = task.measure(logits, split.labels[rows])
+            answers = task.decide(task.probabilities(logits))
+            metrics["largest_predicted_share"] = float(answers.mean(axis=0).max())
+    return {**metrics, "evaluated_rows": scored}
 
 
 def write_scores(path: Path, array: NDArray[np.float32]) -> None:

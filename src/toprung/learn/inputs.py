@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,8 +26,33 @@ from toprung.learn.tokens import Tokens, cached_tokens, tokenize
 _SHARE_OF_FREE_MEMORY = 0.5
 
 
+class RowInputs(ABC):
+    """N rows as a model takes them.
+
+    Attributes:
+        device: of the model.
+    """
+
+    device: torch.device
+
+    @property
+    @abstractmethod
+    def lengths(self) -> Rows:
+        """(N,) tokens of each row, which is what it costs."""
+
+    @abstractmethod
+    def scores(self, model: Any, rows: Rows, epoch: int = 0) -> torch.Tensor:
+        """Scores of rows, (B, outputs) float32, on the model's device.
+
+        Args:
+            model: that scores them, of the kind that takes these rows.
+            rows: (B,).
+            epoch: of training; counts where rows change from one to the next.
+        """
+
+
 @dataclass
-class Inputs:
+class Inputs(RowInputs):
     """The texts of a split as a model takes them; both ways give the same scores.
 
     Attributes:
@@ -44,14 +71,11 @@ class Inputs:
     _held: Held | None = field(default=None, init=False, repr=False)
     _may_hold: bool = field(default=True, init=False, repr=False)
 
-    def scores(self, model: Classifier, rows: Rows, epoch: int = 0) -> torch.Tensor:
-        """Scores of rows, (B, outputs) float32, on the model's device.
+    @property
+    def lengths(self) -> Rows:
+        return self.tokens.lengths
 
-        Args:
-            model: that scores them.
-            rows: (B,).
-            epoch: of training; counts where texts change from one to the next.
-        """
+    def scores(self, model: Classifier, rows: Rows, epoch: int = 0) -> torch.Tensor:
         cached = self.states(model, rows)
         if cached is None:
             scores: torch.Tensor = model(*collate(self.tokens, rows, self.padding, self.device))

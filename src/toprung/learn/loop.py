@@ -11,10 +11,11 @@ import torch
 
 from toprung.core.errors import TrialDiverged
 from toprung.learn.batches import Batches, Position, Rows, cut
-from toprung.learn.inputs import Inputs
+from toprung.learn.inputs import RowInputs
 from toprung.learn.losses._base import Loss
-from toprung.learn.model import Classifier
+from toprung.learn.model import Model
 from toprung.learn.optimizer import Optimizer
+from toprung.learn.series.auxiliary import Auxiliary
 
 _STEPS_BETWEEN_SYNCS = 50
 
@@ -29,13 +30,15 @@ class Feed:
         batches: the rows of each step.
         micro: most rows that go through the model at once.
         micro_tokens: most tokens, padding included, unless one row alone has more.
+        auxiliary: further losses, of scores that stand behind the others; None has none.
     """
 
-    inputs: Inputs
+    inputs: RowInputs
     targets: torch.Tensor
     batches: Batches
     micro: int
     micro_tokens: int
+    auxiliary: Auxiliary | None = None
 
 
 @dataclass
@@ -97,7 +100,7 @@ class Loop:
 
     def __init__(
         self,
-        model: Classifier,
+        model: Model,
         feed: Feed,
         loss: tuple[Loss, torch.Tensor | None],
         optimizer: Optimizer,
@@ -167,8 +170,14 @@ class Loop:
 
     def loss_of(self, part: Part, scores: torch.Tensor) -> torch.Tensor:
         """A micro-batch's part of its step's loss, from its rows' scores; it is also noted."""
-        targets = self.feed.targets[torch.from_numpy(part.rows).to(self._device)]
-        total = self.loss(scores, targets, self.class_weights).sum() / part.of
+        rows = torch.from_numpy(part.rows).to(self._device)
+        auxiliary, behind = self.feed.auxiliary, 0
+        if auxiliary is not None:
+            behind = auxiliary.outputs
+        own = scores[:, : scores.shape[1] - behind] if behind else scores
+        total = self.loss(own, self.feed.targets[rows], self.class_weights).sum() / part.of
+        if auxiliary is not None:
+            total = total + auxiliary(scores[:, -behind:], rows).sum() / part.of
         self._sums.append(total.detach())
         return total
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 
 from toprung.core.errors import FixEnvironment
 from toprung.core.files import new_folder, read_json, sha256_file, write_json
+from toprung.data.series import Content, Series
 from toprung.learn.backbone.card import Card
 from toprung.learn.backbone.load import (
     Loaded,
@@ -30,6 +31,7 @@ from toprung.learn.device import resolve_device
 from toprung.learn.evaluate import predict
 from toprung.learn.inputs import Inputs
 from toprung.learn.model import Classifier, build_model, load_weights
+from toprung.learn.series.member import SeriesMember, rebuild_member
 from toprung.learn.tokens import tokenize
 from toprung.trial.config import TrialConfig
 
@@ -63,14 +65,23 @@ class Member:
     backbone_sha256: str
     tokenizer_sha256: str
 
-    def logits(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Scores of texts, (N, C) float32; the same texts give the same bits."""
-        if not texts:
+    def logits(self, content: Content) -> NDArray[np.float32]:
+        """Scores of texts, (N, C) float32; the same texts give the same bits.
+
+        Raises:
+            TypeError: windows instead of texts.
+        """
+        if isinstance(content, Series):
+            raise TypeError("this model reads texts, not windows of several modalities")
+        if not content:
             return np.zeros((0, len(self.label_names)), dtype=np.float32)
-        tokens = tokenize(self.tokenizer, texts, self.max_length)
+        tokens = tokenize(self.tokenizer, content, self.max_length)
         device = next(self.model.parameters()).device
         padding = int(self.tokenizer.pad_token_id or 0)
         return predict(self.model, Inputs(tokens, padding, device))
+
+
+AnyMember = Member | SeriesMember
 
 
 def save_member(
@@ -79,7 +90,8 @@ def save_member(
     """Saves a trial's checkpoint as a member: weights, tokenizer and ``member.json``.
 
     Frozen weights of a package's or hub's backbone are named by card and hash. Those of a local
-    folder are copied once for all members, since nobody else has them.
+    folder are copied once for all members, since nobody else has them. A member on windows has
+    neither backbone nor tokenizer.
 
     Args:
         trial_folder: of the trial.
@@ -95,20 +107,28 @@ def save_member(
     if snapshot is None:
         raise FixEnvironment(f"{source} is no whole checkpoint; train {trial_folder.name} again.")
     facts = dict(snapshot.state["model"])
+    if "modalities" in facts:
+        _write(to, source, facts)
+        return
     card = Card.from_json(facts["card"])
     loaded = load_backbone(card)
     _check_backbone(facts, loaded, source)
     if card.kind == "folder":
         copies = to.parent / "backbones" if backbones is None else backbones
         facts["backbone_folder"] = _copy_backbone(loaded, copies, to.parent)
+    _write(to, source, facts, loaded.tokenizer)
+
+
+def _write(to: Path, source: Path, facts: dict[str, Any], tokenizer: Any = None) -> None:
     with new_folder(to) as aside:
         shutil.copyfile(source / WEIGHTS, aside / WEIGHTS)
-        save_tokenizer(loaded.tokenizer, aside / "tokenizer")
+        if tokenizer is not None:
+            save_tokenizer(tokenizer, aside / "tokenizer")
         facts["weights_sha256"] = sha256_file(aside / WEIGHTS)
         write_json(aside / _MEMBER, {"format": _FORMAT, **facts})
 
 
-def load_member(path: Path, device: str = "auto") -> Member:
+def load_member(path: Path, device: str = "auto") -> AnyMember:
     """The member in a folder; its predictions equal those before it was saved.
 
     Args:
@@ -119,8 +139,10 @@ def load_member(path: Path, device: str = "auto") -> Member:
         FixEnvironment: a file is missing or not what was written, or the backbone is another.
     """
     facts = _read_member(path)
-    card = _card(path, facts)
     where = resolve_device(device)
+    if "modalities" in facts:
+        return rebuild_member(facts, path / WEIGHTS, where)
+    card = _card(path, facts)
     loaded = load_backbone(card, where)
     _check_backbone(facts, loaded, path)
     model = _rebuild(facts, loaded, card, path / WEIGHTS)

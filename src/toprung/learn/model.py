@@ -16,7 +16,19 @@ from toprung.learn.settings import choose, settings_of
 from toprung.trial.config import TrialConfig
 
 
-class Classifier(nn.Module):
+class Model(nn.Module):
+    """Whatever is trained: rows to scores."""
+
+    def trainable(self) -> dict[str, nn.Parameter]:
+        """The parameters that are trained, by name, in a fixed order."""
+        return {name: p for name, p in self.named_parameters() if p.requires_grad}
+
+    def below_top(self, name: str) -> int:
+        """How many layers lie above a parameter's; their rates fall from layer to layer."""
+        return 0
+
+
+class Classifier(Model):
     """Token ids to scores.
 
     Args:
@@ -72,9 +84,10 @@ class Classifier(nn.Module):
         half = self.precision == "bfloat16"
         return torch.autocast(device.type, torch.bfloat16, enabled=half)
 
-    def trainable(self) -> dict[str, nn.Parameter]:
-        """The parameters that are trained, by name, in a fixed order."""
-        return {name: p for name, p in self.named_parameters() if p.requires_grad}
+    def below_top(self, name: str) -> int:
+        if not name.startswith("encoder."):
+            return 0
+        return self.encoder.depth - self.encoder.level(name.removeprefix("encoder."))
 
 
 def build_model(

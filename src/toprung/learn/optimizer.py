@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from toprung.learn.model import Classifier
+from toprung.learn.model import Model
 from toprung.learn.schedules._base import Schedule
 from toprung.learn.settings import Settings
 
@@ -25,9 +25,7 @@ class Optimizer:
         total: examples of the largest resource, where the schedule ends.
     """
 
-    def __init__(
-        self, model: Classifier, settings: Settings, schedule: Schedule, total: int
-    ) -> None:
+    def __init__(self, model: Model, settings: Settings, schedule: Schedule, total: int) -> None:
         self.parameters = model.trainable()
         self.settings = settings
         self.schedule = schedule
@@ -80,13 +78,10 @@ class Optimizer:
                 self.adamw.state[parameter] = state
 
 
-def _groups(model: Classifier, settings: Settings) -> list[dict[str, Any]]:
+def _groups(model: Model, settings: Settings) -> list[dict[str, Any]]:
     groups: dict[tuple[float, float], list[nn.Parameter]] = defaultdict(list)
     for name, parameter in model.trainable().items():
-        factor = 1.0
-        if name.startswith("encoder."):
-            below_top = model.encoder.depth - model.encoder.level(name.removeprefix("encoder."))
-            factor = settings.layer_decay**below_top
+        factor = settings.layer_decay ** model.below_top(name)
         decay = settings.weight_decay if parameter.ndim > 1 else 0.0
         groups[factor, decay].append(parameter)
     return [

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
 
-from toprung.core.errors import TrialDiverged
 from toprung.core.seeds import derive_seed
-from toprung.learn import augmenters, losses, schedules
-from toprung.learn.augmenters._base import Augmenter
-from toprung.learn.backbone.load import load_backbone
+from toprung.learn import losses, schedules
 from toprung.learn.batches import Batches, row_weights
+from toprung.learn.build import Build
 from toprung.learn.checkpoint import (
     PARTIAL,
     Snapshot,
@@ -26,15 +24,17 @@ from toprung.learn.checkpoint import (
     tidy_checkpoints,
 )
 from toprung.learn.device import resolve_device, take_share
-from toprung.learn.evaluate import predict, rows_to_score, write_scores
-from toprung.learn.inputs import Inputs, augment, open_inputs
+from toprung.learn.evaluate import score_held_out
 from toprung.learn.loop import Feed, Loop, Passes, Progress
 from toprung.learn.losses._base import Loss
-from toprung.learn.model import build_model, load_weights
+from toprung.learn.model import load_weights
 from toprung.learn.optimizer import Optimizer
+from toprung.learn.patience import Patience
 from toprung.learn.plan import Plan
-from toprung.learn.settings import card_of, choose, settings_of
+from toprung.learn.series.build import SeriesBuild
+from toprung.learn.settings import choose
 from toprung.learn.streams import Streams
+from toprung.learn.texts import TextBuild
 from toprung.trial.config import Assignment
 from toprung.trial.report import Report
 
@@ -65,12 +65,12 @@ class Run:
         self.plan = plan
         self.config = assignment.config
         self.folder = plan.folder / self.config.trial
-        self.settings = settings_of(self.config)
         self.task = plan.dataset.task
         self.device = torch.device(resolve_device(plan.device))
         take_share(self.device, plan.gpus)
-        self.card, self.depth = card_of(self.config, plan.cards)
-        self.backbone = load_backbone(self.card, str(self.device))
+        maker = SeriesBuild if self.task.reads == "series" else TextBuild
+        self.build: Build = maker(plan, self.config, self.device)
+        self.settings = self.build.settings
         self.streams = Streams(derive_seed(self.config.seed, "torch"), self.device)
         self.labels = np.concatenate(
             [plan.dataset.splits[name].labels for name in plan.trained_splits()]
@@ -78,16 +78,10 @@ class Run:
         unit = len(self.labels) if plan.resource.unit == "epochs" else 1
         self._examples_a_unit = unit
         with self.streams.turn():
-            self.model = build_model(
-                self.config,
-                self.backbone.encoder,
-                self.card,
-                depth=self.depth,
-                outputs=plan.dataset.classes,
-                precision=plan.precision,
-            ).to(self.device)
+            self.build.make_model()
+        self.model = self.build.model
         self._shrink = assignment.shrink
-        self.augmenter: Augmenter = choose(augmenters.registry, self.config, "augmenter", "none")
+        self.patience = Patience(self.settings.patience)
         self.loop = self._make_loop()
         self.reports: list[Report] = []
         self._seconds = 0.0
@@ -97,6 +91,12 @@ class Run:
         if snapshot is not None:
             self._restore(snapshot)
         self._seconds += plan.clock.seconds() - began
+
+    @property
+    def texts(self) -> TextBuild:
+        """The parts of a trial on texts."""
+        assert isinstance(self.build, TextBuild)
+        return self.build
 
     @property
     def reached(self) -> int:
@@ -115,13 +115,14 @@ class Run:
             plan.resource.unit,
             plan.resource.max,
             plan.precision,
-            self.backbone.sha256,
-            self.backbone.tokenizer_sha256,
+            *self.build.identity(),
         ]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
     def train_to(self, point: int) -> bool:
         """Trains to a resource; False where the pause file stopped it before. Within a turn."""
+        if self.patience.ended:
+            return True
         began = self.plan.clock.seconds()
         try:
             return self.loop.train(self.passes(point))
@@ -156,8 +157,11 @@ class Run:
         if not rung and self._unsaved_seconds < _SECONDS_WITHOUT_CHECKPOINT:
             self.reports.append(self._measure(point, None))
             return self.reports[-1]
+        checkpoint = f"checkpoints/{point}" if rung else None
+        # Weights are written while rows are scored, unless the score may bring others back.
+        early = None if self.patience.reports is None else self._measure(point, checkpoint)
         with self._checkpoint(str(point)) as state:
-            self.reports.append(self._measure(point, f"checkpoints/{point}" if rung else None))
+            self.reports.append(early or self._measure(point, checkpoint))
             state.update(self._state())
         metric = self.plan.metric
         named = [report for report in self.reports if report.checkpoint is not None]
@@ -177,34 +181,44 @@ class Run:
 
     def _measure(self, point: int, checkpoint: str | None) -> Report:
         began = self.plan.clock.seconds()
-        metrics: dict[str, float] = {}
-        scored = 0
-        splits = self.plan.dataset.splits
-        strata = {
-            name: self.task.strata(splits[name].labels)
-            for name in self.task.splits
-            if name in splits
-        }
-        for name, rows in rows_to_score(
-            strata, self.plan.resource, point, unit=self._examples_a_unit
-        ).items():
-            split = splits[name]
-            logits = predict(self.model, self._inputs((name,)), rows, shrink=self._shrink)
-            if not np.isfinite(logits).all():
-                raise TrialDiverged(f"scores of {name} rows are not finite at {point}")
-            scored += len(rows)
-            if len(rows) == len(split):
-                write_scores(self.folder / "predictions" / f"{point}.{name}.npy", logits)
-            if name == "stopping":
-                metrics = self.task.measure(logits, split.labels[rows])
-        metrics["evaluated_rows"] = scored
-        metrics["train_loss"] = self.loop.take_mean_loss()
-        metrics["learning_rate"] = self.loop.optimizer.rate
-        metrics["rows_per_second"] = self._trained_rows / max(1e-9, self._trained_seconds)
+        over, metrics = self.patience.ended, self._score(point)
+        if self._turns_back(point, metrics):
+            metrics = self._score(point)
+        if not over:
+            metrics["train_loss"] = self.loop.take_mean_loss()
+            if self.build.auxiliary is not None:
+                metrics["auxiliary_loss"] = self.build.auxiliary.take_mean()
+            metrics["learning_rate"] = self.loop.optimizer.rate
+            metrics["rows_per_second"] = self._trained_rows / max(1e-9, self._trained_seconds)
+        else:  # nothing was trained since
+            metrics = {**self.reports[-1].metrics, **metrics}
         self._trained_rows, self._trained_seconds = 0, 0.0
         self._seconds += self.plan.clock.seconds() - began
         # Rounded as in the journal, so that a report that is given again is the same report.
         return Report(self.config.trial, point, metrics, round(self._seconds, 3), checkpoint)
+
+    def _score(self, point: int) -> dict[str, float]:
+        return score_held_out(
+            self.build,
+            self.plan,
+            point,
+            unit=self._examples_a_unit,
+            shrink=self._shrink,
+            folder=self.folder / "predictions",
+        )
+
+    def _turns_back(self, point: int, metrics: Mapping[str, float]) -> bool:
+        """Whether patience, at its end or at the last point, brought better weights back."""
+        patience, metric = self.patience, self.plan.metric
+        if patience.reports is None or patience.ended or metric.name not in metrics:
+            return False
+        score = metric.score(metrics[metric.name])
+        patience.hear(score, self.model.trainable())
+        over = patience.ended or point == self.plan.resource.max
+        if not over or score >= patience.best:
+            return False
+        patience.give_back(self.model.trainable())
+        return True
 
     @contextmanager
     def _checkpoint(self, name: str) -> Iterator[State]:
@@ -212,15 +226,16 @@ class Run:
         random = {f"random.{k}": v for k, v in self.streams.state().items()}
         folder = self.folder / "checkpoints" / name
         weights = {name: p.detach() for name, p in self.model.trainable().items()}
-        with checkpoint_beside(folder, weights, {**moments, **random}) as state:
+        best = {f"best.{k}": v for k, v in self.patience.tensors().items()}
+        with checkpoint_beside(folder, weights, {**moments, **random, **best}) as state:
             yield state
         self._unsaved_seconds = 0.0
 
     def _make_loop(self) -> Loop:
         settings, plan = self.settings, self.plan
-        inputs = self._training_inputs()
+        inputs = self.build.training_inputs()
         batches = Batches(
-            lengths=inputs.tokens.lengths,
+            lengths=inputs.lengths,
             size=settings.batch_size * settings.accumulation,
             seed=self.config.seed,
             weights=row_weights(self.task.strata(self.labels), settings.sampling),
@@ -231,6 +246,7 @@ class Run:
             batches=batches,
             micro=max(1, settings.batch_size // self._shrink),
             micro_tokens=_TOKENS_AT_ONCE.get(self.device.type, 4096) // self._shrink,
+            auxiliary=self.build.auxiliary,
         )
         loss: Loss = choose(losses.registry, self.config, "loss", self.task.losses[0])
         counts = self.task.marks(self.labels, plan.dataset.classes).sum(axis=0)
@@ -244,46 +260,25 @@ class Run:
         kept = None if weights is None else weights.to(self.device)
         return Loop(self.model, feed, (loss, kept), optimizer)
 
-    def _inputs(self, names: tuple[str, ...]) -> Inputs:
-        return open_inputs(self.plan, names, self.model, self.backbone, self.max_length)
-
-    def _training_inputs(self) -> Inputs:
-        names = tuple(self.plan.trained_splits())
-        splits = self.plan.dataset.splits
-        return augment(
-            self._inputs(names),
-            [text for name in names for text in splits[name].texts],
-            self.augmenter,
-            self.config.seed,
-            backbone=self.backbone,
-            max_length=self.max_length,
-        )
-
-    @property
-    def max_length(self) -> int:
-        """Longest text in tokens, of the configuration and of the backbone."""
-        return min(self.settings.max_length, self.card.max_length)
-
     def _state(self) -> dict[str, Any]:
+        progress = self.loop.progress
         return {
             "fingerprint": self.fingerprint(),
-            "examples": self.loop.progress.position.examples,
-            "progress": self.loop.progress.to_json(),
+            "examples": max(progress.position.examples, self.reached * self._examples_a_unit),
+            "progress": progress.to_json(),
             "schedule": self.loop.optimizer.schedule.state(),
             "seconds": self._seconds,
             "reports": [report.to_json() for report in self.reports],
+            **self.patience.state(),
+            **self.build.state(),
             "model": {
                 "task": self.plan.task,
                 "trial": self.config.trial,
                 "values": dict(self.config.values),
                 "seed": self.config.seed,
-                "card": {**self.card.to_json(), "revision": self.backbone.revision},
-                "depth": self.depth,
-                "max_length": self.max_length,
                 "precision": self.plan.precision,
                 "label_names": list(self.plan.dataset.label_names),
-                "backbone_sha256": self.backbone.sha256,
-                "tokenizer_sha256": self.backbone.tokenizer_sha256,
+                **self.build.facts(),
                 "data_sha256": self.plan.dataset.sha256,
                 "rows": self.plan.rows,
             },
@@ -291,7 +286,7 @@ class Run:
 
     def _restore(self, snapshot: Snapshot) -> None:
         load_weights(self.model.trainable(), snapshot.weights)
-        split: dict[str, dict[str, torch.Tensor]] = {"optimizer": {}, "random": {}}
+        split: dict[str, dict[str, torch.Tensor]] = {"optimizer": {}, "random": {}, "best": {}}
         for name, tensor in snapshot.training.items():
             kind, _, rest = name.partition(".")
             split[kind][rest] = tensor
@@ -299,5 +294,7 @@ class Run:
         self.loop.optimizer.schedule.restore(snapshot.state["schedule"])
         self.loop.progress = Progress.from_json(snapshot.state["progress"])
         self.streams.restore(split["random"])
+        self.patience.restore(snapshot.state, split["best"])
+        self.build.restore(snapshot.state)
         self.reports = [Report.from_json(report) for report in snapshot.state["reports"]]
         self._seconds = float(snapshot.state["seconds"])

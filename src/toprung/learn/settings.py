@@ -31,6 +31,8 @@ class Settings:
         sampling: rows as they are, or drawn so that classes are ``balanced`` or nearer (``sqrt``).
         layer_decay: factor of the rate from each layer to the one below; 1 is off.
         max_grad_norm: longest gradient; longer ones are scaled down.
+        patience: reports without a better score after which training ends; the best weights then
+            come back, and so they do at the largest resource. None trains on with the last ones.
     """
 
     learning_rate: float = 0.0
@@ -43,10 +45,15 @@ class Settings:
     sampling: Literal["plain", "balanced", "sqrt"] = "plain"
     layer_decay: float = 1.0
     max_grad_norm: float = 1.0
+    patience: int | None = None
 
 
-def settings_of(config: TrialConfig) -> Settings:
+def settings_of(config: TrialConfig, *, rate: float | None = None) -> Settings:
     """The plain numbers of a configuration; a rate that is missing is derived from the adapter.
+
+    Args:
+        config: of a trial.
+        rate: that takes the place of a missing one instead.
 
     >>> settings_of(TrialConfig("t0001", {"adapter": "lora"}, 0)).learning_rate
     0.001
@@ -57,7 +64,7 @@ def settings_of(config: TrialConfig) -> Settings:
         if name in given:
             given[name] = float(given[name])
     if not given.get("learning_rate"):
-        given["learning_rate"] = _RATES.get(str(config.values.get("adapter", "full")), 5e-5)
+        given["learning_rate"] = rate or _RATES.get(str(config.values.get("adapter", "full")), 5e-5)
     return Settings(**given)
 
 
@@ -72,7 +79,7 @@ def choose(registry: Registry[T], config: TrialConfig, parameter: str, default: 
         name, options = config.component(parameter)
     try:
         return registry.get(name)(**options)
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         text = str(error.args[0]) if error.args else str(error)
         raise FixSpec(config.trial, [Problem(parameter, text)]) from error
 

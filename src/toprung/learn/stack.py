@@ -95,7 +95,7 @@ class Stack:
         if not seat.branch.targets or not seat.branch.stackable:
             text = "only lora can be stacked, and not on DeBERTa, whose attention is its own code."
             raise FixSpec(seat.trial, [Problem("adapter", text)])
-        if seat.run.augmenter.changes:
+        if seat.run.texts.augmenter.changes:
             text = "texts that change from epoch to epoch cannot be stacked; take none."
             raise FixSpec(seat.trial, [Problem("augmenter", text)])
         if not self._seats:
@@ -157,7 +157,7 @@ class Stack:
         for (seat, part), block, states in zip(asked, blocks, found, strict=True):
             run = seat.run
             with run.streams.turn():
-                scores = run.model.score(states, block.mask)
+                scores = run.texts.model.score(states, block.mask)
             losses.append(run.loop.loss_of(part, scores))
         torch.stack(losses).sum().backward()  # type: ignore[no-untyped-call]
         seconds = self.plan.clock.seconds() - began
@@ -174,7 +174,7 @@ class _Seat:
     def __init__(self, run: Run, start: int) -> None:
         self.run = run
         self.trial = run.config.trial
-        self.branch = Branch(run.model.encoder, run.streams)
+        self.branch = Branch(run.texts.model.encoder, run.streams)
         self._start = start
         self._points = iter([p for p in run.plan.resource.points if p > run.reached])
         self._passes: tuple[int, Passes] | None = None

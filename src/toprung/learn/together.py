@@ -12,18 +12,19 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
+from toprung.data.series import Content, Series
 from toprung.learn.backbone.encoder import Encoder
 from toprung.learn.evaluate import predict
 from toprung.learn.inputs import Inputs
-from toprung.learn.member import Member
+from toprung.learn.member import AnyMember, Member
 from toprung.learn.model import Classifier
 from toprung.learn.tokens import tokenize
 
 _WIDTH = 16
 
 
-def score_together(members: Sequence[Member], texts: Sequence[str]) -> list[NDArray[np.float32]]:
-    """Each member's scores of N texts, (N, C) float32, as ``Member.logits`` gives them.
+def score_together(members: Sequence[AnyMember], content: Content) -> list[NDArray[np.float32]]:
+    """Each member's scores of N rows, (N, C) float32, as ``Member.logits`` gives them.
 
     Members on one backbone whose texts become the same tokens are scored batch by batch in one
     pass: texts are tokenised once, and every frozen layer that several of them have in common
@@ -31,14 +32,17 @@ def score_together(members: Sequence[Member], texts: Sequence[str]) -> list[NDAr
 
     Args:
         members: in any order; they need not share anything.
-        texts: to score.
+        content: texts, or windows, which every member scores alone.
     """
+    on_texts = [member for member in members if isinstance(member, Member)]
+    if isinstance(content, Series) or len(on_texts) < len(members):
+        return [member.logits(content) for member in members]
     groups: dict[Hashable, list[int]] = {}
-    for place, member in enumerate(members):
+    for place, member in enumerate(on_texts):
         groups.setdefault(_shared(member), []).append(place)
     found: dict[int, NDArray[np.float32]] = {}
     for places in groups.values():
-        scores = _score_group([members[place] for place in places], texts)
+        scores = _score_group([on_texts[place] for place in places], content)
         found.update(zip(places, scores, strict=True))
     return [found[place] for place in range(len(members))]
 

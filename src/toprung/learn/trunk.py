@@ -24,14 +24,14 @@ class Trunk:
 
     def __init__(self, run: Run, branch: Branch) -> None:
         self._facts = _facts(run, branch)
-        self._model = run.model
+        self._model = run.texts.model
         self._half = run.plan.precision == "bfloat16"
-        self._first = run.model.encoder.frozen_layers
+        self._first = run.texts.model.encoder.frozen_layers
         self._embeddings = self._encoder(run).part(0, 0, embed=True)
         self._upper = StackedEncoder(self._encoder(run), self._first, branch.targets)
 
     def _encoder(self, run: Run) -> Encoder:
-        encoder = Encoder(run.backbone.encoder, run.card, run.depth)
+        encoder = Encoder(run.texts.backbone.encoder, run.texts.card, run.texts.depth)
         if self._half:
             encoder.halve()
         return encoder
@@ -49,15 +49,15 @@ class Trunk:
         found: list[tuple[torch.Tensor, torch.Tensor] | None] = []
         fresh: list[tuple[torch.Tensor, torch.Tensor]] = []
         for run, _, rows in asked:
-            inputs = run.loop.feed.inputs
-            found.append(inputs.states(run.model, rows) if self._first else None)
+            inputs = run.texts.fed
+            found.append(inputs.states(run.texts.model, rows) if self._first else None)
             if found[-1] is None:
                 fresh.append(collate(inputs.tokens, rows, inputs.padding, inputs.device))
         computed = iter(self._below(fresh))
         blocks: list[Block] = []
         for (run, branch, rows), pair in zip(asked, found, strict=True):
             states, mask = next(computed) if pair is None else pair
-            lengths = run.loop.feed.inputs.tokens.lengths[rows]
+            lengths = run.texts.fed.tokens.lengths[rows]
             whole = bool((lengths == mask.shape[1]).all())
             blocks.append(Block(branch, states.float(), mask, whole))
         return blocks
@@ -97,9 +97,9 @@ class Trunk:
 
 def _facts(run: Run, branch: Branch) -> dict[str, object]:
     return {
-        "backbone": run.card.name,
-        "weights' SHA-256": run.backbone.sha256,
-        "depth": run.model.encoder.depth,
+        "backbone": run.texts.card.name,
+        "weights' SHA-256": run.texts.backbone.sha256,
+        "depth": run.texts.model.encoder.depth,
         "number of adapted matrices": len(branch.targets),
-        "lowest adapted layer": run.model.encoder.frozen_layers,
+        "lowest adapted layer": run.texts.model.encoder.frozen_layers,
     }

@@ -15,9 +15,11 @@ import numpy.typing as npt
 from toprung.core.errors import FixEnvironment
 from toprung.core.files import read_json, sha256_file
 from toprung.data import tasks
+from toprung.data.series import Content, Series, Shape
 from toprung.judge.calibrate import apply_temperature
 from toprung.judge.ensembles._base import blend
-from toprung.learn.member import Member, load_member
+from toprung.learn.member import AnyMember, load_member
+from toprung.learn.series.member import SeriesMember
 from toprung.learn.together import score_together
 
 ENSEMBLE_NAME = "ensemble.json"
@@ -26,7 +28,7 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class Prediction:
-    """One text's answer.
+    """One row's answer.
 
     Attributes:
         labels: that are answered: exactly one, or any number where the task allows it.
@@ -60,7 +62,7 @@ class Ensemble:
 
     def __init__(
         self,
-        members: Mapping[str, Member],
+        members: Mapping[str, AnyMember],
         weights: Mapping[str, float],
         labels: Sequence[str],
         *,
@@ -109,42 +111,51 @@ class Ensemble:
             thresholds=said.thresholds,
         )
 
-    def member_logits(self, texts: Sequence[str]) -> dict[str, Array]:
-        """Each member's logits, shape (texts, classes), float32.
+    @property
+    def shapes(self) -> dict[str, Shape]:
+        """Steps and channels of each modality that is read; none where texts are."""
+        members = [m for m in self.members.values() if isinstance(m, SeriesMember)]
+        return {name: shape for member in members for name, shape in member.shapes.items()}
+
+    def member_logits(self, rows: Content) -> dict[str, Array]:
+        """Each member's logits, shape (rows, classes), float32.
 
         What members share is computed once: tokens, and frozen layers of the same backbone.
 
         Raises:
-            TypeError: one text instead of a list of texts, or something that is no text.
+            TypeError: one text instead of a list of texts, something that is no text, or texts
+                where windows are read.
+            ValueError: a window of another shape than in training, or without any modality.
         """
-        found = score_together(list(self.members.values()), _listed(texts))
+        content = rows if isinstance(rows, Series) else _listed(rows)
+        found = score_together(list(self.members.values()), content)
         return dict(zip(self.members, found, strict=True))
 
-    def predict_proba(self, texts: Sequence[str]) -> Array:
-        """Calibrated probabilities, shape (texts, classes).
+    def predict_proba(self, rows: Content) -> Array:
+        """Calibrated probabilities, shape (rows, classes).
 
-        Rows sum to 1, unless a text may have any number of labels.
+        Rows sum to 1, unless a row may have any number of labels.
 
         Args:
-            texts: a list, an array or a column of a DataFrame.
+            rows: texts as a list, an array or a column of a DataFrame; or windows.
 
         Raises:
-            TypeError: one text instead of several, or something that is no text.
+            TypeError, ValueError: see ``member_logits``.
         """
-        logits = self.member_logits(texts)
+        logits = self.member_logits(rows)
         if not len(next(iter(logits.values()))):
             return np.zeros((0, len(self.labels)))
         blended = blend(logits, self.weights, self.task)
         return apply_temperature(blended, self.temperature, self.task)
 
-    def predict(self, texts: Sequence[str]) -> list[str] | list[tuple[str, ...]]:
-        """The most probable label of each text; or all whose probability reaches its threshold."""
-        found = self.predictions(texts)
+    def predict(self, rows: Content) -> list[str] | list[tuple[str, ...]]:
+        """The most probable label of each row; or all whose probability reaches its threshold."""
+        found = self.predictions(rows)
         return [x.labels for x in found] if self.task.many else [x.label for x in found]
 
-    def predictions(self, texts: Sequence[str]) -> list[Prediction]:
-        """Labels and probabilities of each text, as values for JSON."""
-        probabilities = self.predict_proba(texts)
+    def predictions(self, rows: Content) -> list[Prediction]:
+        """Labels and probabilities of each row, as values for JSON."""
+        probabilities = self.predict_proba(rows)
         answers = []
         decided = self.task.decide(probabilities, self.thresholds)
         for row, marks in zip(probabilities, decided, strict=True):

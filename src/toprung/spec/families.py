@@ -18,6 +18,9 @@ from toprung.trial.space import Scalar
 
 PACKAGES = {
     "task": "data.tasks",
+    "architecture": "learn.architectures",
+    "fusion": "learn.fusions",
+    "position": "learn.positions",
     "adapter": "learn.adapters",
     "pooling": "learn.poolings",
     "head": "learn.heads",

@@ -27,7 +27,10 @@ from toprung.trial.space import Choice, Space, Values
 
 REQUIRED = {"task": "single_label", "data": "{corpus: tickets}", "space": "{backbone: minilm}"}
 DEFAULTS = {"scheduler": "asha", "searcher": "tpe", "ensemble": "greedy"}
-BASELINES = ("majority", "tfidf_logreg")
+BASELINES: Mapping[str, Sequence[str]] = {
+    "texts": ("majority", "tfidf_logreg"),
+    "series": ("majority", "features_logreg", "features_boosting"),
+}
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 _TAKEN_NAMES = ("records", "README.md")
 _KEYS = (
@@ -65,11 +68,11 @@ class _Reader:
         """Every part of the spec; usable where no problem was found."""
         self._check_keys()
         base = self._base()
-        space, cards = self._space(base)
-        budget = self._section("budget", BUDGET)
-        scheduler = self._component("scheduler")
         name = self._word("task", Components("task").names(), "single_label")
         task = tasks.registry.get(name)()
+        space, cards = self._space(base, task)
+        budget = self._section("budget", BUDGET)
+        scheduler = self._component("scheduler")
         return {
             "name": self._name(),
             "task": name,
@@ -83,7 +86,7 @@ class _Reader:
             **budget,
             **self._section("trial", TRIAL),
             "ensemble": self._ensemble(int(budget["trials"])),
-            "baselines": self._baselines(),
+            "baselines": self._baselines(task),
             "first": self._first(space, int(budget["trials"])),
             "seed": self._seed(),
         }
@@ -169,9 +172,9 @@ class _Reader:
             read_data(node, base, self.problems, task=task, keep_base=keep_base) if node else None
         )
 
-    def _space(self, base: Path) -> tuple[Space, Mapping[str, Card]]:
+    def _space(self, base: Path, task: Task) -> tuple[Space, Mapping[str, Card]]:
         node = self._mapping("space")
-        return read_space(node, base, self.problems) if node else (Space({}), {})
+        return read_space(node, base, self.problems, task=task) if node else (Space({}), {})
 
     def _section(self, key: str, fields: Mapping[str, Any]) -> dict[str, Any]:
         return filled(read_fields(self._given(key), fields, self.problems), fields)
@@ -202,12 +205,18 @@ class _Reader:
         self.problems.add(node, f"{text} Lower members, or raise budget.trials.")
         return None
 
-    def _baselines(self) -> tuple[Component, ...]:
+    def _baselines(self, task: Task) -> tuple[Component, ...]:
         family = Components("baseline")
         node = self._given("baselines")
         if node is not None:
-            return read_components(node, family, self.problems) if node.value != () else ()
-        found = [Entry(name, self._at("baselines"), None) for name in BASELINES]
+            given = read_components(node, family, self.problems) if node.value != () else ()
+            for name in [
+                c.name for c in given if task.reads not in registry("baseline").get(c.name).reads
+            ]:
+                text = f"'{name}' does not read {task.reads}."
+                self.problems.add(node, f"{text} Use {', '.join(BASELINES[task.reads])}.")
+            return given
+        found = [Entry(name, self._at("baselines"), None) for name in BASELINES[task.reads]]
         return tuple(Component(e.name, read_fixed(e, family, self.problems)) for e in found)
 
     def _first(self, space: Space, trials: int) -> tuple[Values, ...]:

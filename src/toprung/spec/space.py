@@ -7,11 +7,13 @@ from functools import partial
 from pathlib import Path
 
 from toprung.core.registry import nearest
+from toprung.data.tasks._base import Task
 from toprung.learn.backbone.card import Card
+from toprung.learn.series.settings import SeriesSettings
 from toprung.learn.settings import Settings
 from toprung.spec.choices import read_choice
 from toprung.spec.domain import read_parameter
-from toprung.spec.families import Backbones, Components
+from toprung.spec.families import Backbones, Components, Family
 from toprung.spec.fields import Field, fields_of
 from toprung.spec.nodes import Node, Problems
 from toprung.trial.space import Choice, Float, Int, Parameter, Space
@@ -19,37 +21,50 @@ from toprung.trial.space import Choice, Float, Int, Parameter, Space
 COMPONENTS = ("adapter", "pooling", "head", "loss", "schedule", "augmenter")
 NUMBERS: Mapping[str, Field] = fields_of(Settings)
 KEYS = ("backbone", *COMPONENTS, *NUMBERS)
+_OF_SERIES = ("pooling", "head", "loss", "schedule")
+_NUMBERS_OF_SERIES: Mapping[str, Field] = {
+    **{name: known for name, known in NUMBERS.items() if name not in ("max_length", "layer_decay")},
+    **fields_of(SeriesSettings),
+}
 
 
-def read_space(node: Node, base: Path, problems: Problems) -> tuple[Space, Mapping[str, Card]]:
+def read_space(
+    node: Node, base: Path, problems: Problems, *, task: Task
+) -> tuple[Space, Mapping[str, Card]]:
     """The space and the cards of its backbones; what is wrong goes into ``problems``.
 
     Args:
         node: the mapping under ``space``.
         base: folder that paths of backbones start from.
         problems: what is found wrong is added here.
+        task: of the spec: a backbone is a card for texts, an architecture for windows.
     """
-    backbones = Backbones(base)
-    readers = {name: partial(read_parameter, field=NUMBERS[name]) for name in NUMBERS}
+    on_series = task.reads == "series"
+    components = _OF_SERIES if on_series else COMPONENTS
+    numbers = _NUMBERS_OF_SERIES if on_series else NUMBERS
+    cards = Backbones(base)
+    backbones: Family = Components("architecture") if on_series else cards
+    keys = ("backbone", *components, *numbers) if on_series else KEYS
+    readers = {name: partial(read_parameter, field=numbers[name]) for name in numbers}
     found: dict[str, Parameter] = {}
     for key, child in node.items.items():
         parameter: Parameter | None = None
         if key == "backbone":
             parameter = read_choice(child, backbones, problems)
-        elif key in COMPONENTS:
+        elif key in components:
             parameter = read_choice(child, Components(key), problems)
         elif key in readers:
             parameter = readers[key](child, problems=problems)
         else:
-            problems.add(child, f"no parameter '{key}'. {nearest(key, KEYS)}")
+            problems.add(child, f"no parameter '{key}'. {nearest(key, keys)}")
         if parameter is not None:
             found[key] = parameter
     if "backbone" not in node.items:
         text = f"no backbone. Write backbone: with a name. {nearest('', backbones.names())}"
         problems.add(node, text)
-    _check_lora(node, found, backbones.cards, problems)
-    _check_length(node, found, backbones.cards, problems)
-    return Space(found), backbones.cards
+    _check_lora(node, found, cards.cards, problems)
+    _check_length(node, found, cards.cards, problems)
+    return Space(found), cards.cards
 
 
 def _check_lora(

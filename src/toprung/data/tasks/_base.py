@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +36,8 @@ class Task(ABC):
     """Name of the column of labels where the spec names none."""
     many: bool = False
     """Whether a row may have any number of labels; each class then has a threshold."""
+    reads: Literal["texts", "series"] = "texts"
+    """What a row is: a text, or a window of several modalities."""
 
     @abstractmethod
     def encode(self, rows: Sequence[Label], names: Sequence[str]) -> Labels:

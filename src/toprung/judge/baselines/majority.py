@@ -1,13 +1,14 @@
-"""Answers with the class that is most frequent in training, whatever the text."""
+"""Answers with the class that is most frequent in training, whatever the row."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from toprung.data.series import Content
 from toprung.judge.baselines._base import Baseline
 
 
@@ -23,11 +24,11 @@ class Majority(Baseline):
     [[0.333, 0.5, 0.167]]
     """
 
+    reads: ClassVar[tuple[str, ...]] = ("texts", "series")
+
     _logits: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0), init=False)
 
-    def fit(
-        self, texts: Sequence[str], labels: NDArray[np.integer], classes: int, seed: int
-    ) -> None:
+    def fit(self, rows: Content, labels: NDArray[np.integer], classes: int, seed: int) -> None:
         if labels.ndim == 2:
             shares = (labels.sum(axis=0) + 1.0) / (len(labels) + 2.0)
             self._logits = np.log(shares) - np.log1p(-shares)
@@ -35,5 +36,5 @@ class Majority(Baseline):
         counts = np.bincount(labels, minlength=classes) + 1.0
         self._logits = np.log(counts / counts.sum())
 
-    def logits(self, texts: Sequence[str]) -> NDArray[np.float64]:
-        return np.tile(self._logits, (len(texts), 1))
+    def logits(self, rows: Content) -> NDArray[np.float64]:
+        return np.tile(self._logits, (len(rows), 1))

@@ -14,7 +14,8 @@ from sklearn.metrics import average_precision_score
 from sklearn.multiclass import OneVsRestClassifier
 
 from toprung.core.seeds import derive_seed
-from toprung.judge.baselines._base import SMALLEST, Baseline
+from toprung.data.series import Content
+from toprung.judge.baselines._base import SMALLEST, Baseline, as_texts
 from toprung.judge.counts import FROM_COUNTS, count_classes
 
 _GRID = (1.0, 4.0, 16.0)
@@ -44,9 +45,8 @@ class TfidfLogreg(Baseline):
         default_factory=lambda: np.zeros(0, np.int64), init=False, repr=False
     )
 
-    def fit(
-        self, texts: Sequence[str], labels: NDArray[np.integer], classes: int, seed: int
-    ) -> None:
+    def fit(self, rows: Content, labels: NDArray[np.integer], classes: int, seed: int) -> None:
+        texts = as_texts(rows)
         self._classes = classes
         # A label that all rows have, or none, is answered so without being learned.
         self._known = np.unique(labels) if labels.ndim == 1 else _learnable(labels)
@@ -63,7 +63,8 @@ class TfidfLogreg(Baseline):
         if len(self._known) > 1:
             self._model.fit(features, labels)
 
-    def logits(self, texts: Sequence[str]) -> NDArray[np.float64]:
+    def logits(self, rows: Content) -> NDArray[np.float64]:
+        texts = as_texts(rows)
         if self._constant is not None:
             scores = np.tile(np.where(self._constant > 0, _CERTAIN, -_CERTAIN), (len(texts), 1))
             if len(self._known):

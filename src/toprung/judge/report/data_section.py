@@ -13,6 +13,8 @@ _MOST_CLASSES = 20
 def tell_data(dataset: Dataset) -> list[str]:
     """Lines of the section."""
     splits = {name: split for name, split in dataset.splits.items() if len(split)}
+    if dataset.task.reads == "series":
+        return _tell_windows(dataset)
     rows = []
     for name, split in splits.items():
         words = np.array([len(text.split()) for text in split.texts])
@@ -21,12 +23,30 @@ def tell_data(dataset: Dataset) -> list[str]:
         cells = (len(split), classes, f"{middle:.0f}", f"{high:.0f}", words.max())
         rows.append([code(name), *(f"{c:,}" if not isinstance(c, str) else c for c in cells)])
     header = ["split", "rows", "classes", "words, median", "95th percentile", "longest"]
+    return _tell_table(dataset, table(header, rows, numbers=5))
+
+
+def _tell_windows(dataset: Dataset) -> list[str]:
+    rows = []
+    for name, split in dataset.splits.items():
+        if len(split) and split.series is not None:
+            shapes = [f"{steps} × {channels}" for steps, channels in split.series.shapes.values()]
+            classes = int(dataset.task.marks(split.labels, dataset.classes).any(axis=0).sum())
+            rows.append([code(name), f"{len(split):,}", f"{classes:,}", *shapes])
+    train = dataset.splits["train"].series
+    assert train is not None
+    names = [f"{escape(name)}, steps × channels" for name in train.arrays]
+    header = ["split", "windows", "classes", *names]
+    return _tell_table(dataset, table(header, rows, numbers=len(header) - 1))
+
+
+def _tell_table(dataset: Dataset, lines: list[str]) -> list[str]:
     return [
         "## Data",
         "",
         f"{dataset.classes} classes; their SHA-256 begins with {code(dataset.sha256[:16])}.",
         "",
-        *table(header, rows, numbers=5),
+        *lines,
         *_tell_classes(dataset),
         *(f"- {escape(note)}" for note in dataset.notes),
         *([""] if dataset.notes else []),

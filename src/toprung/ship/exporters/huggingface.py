@@ -14,6 +14,7 @@ from transformers import AutoModelForSequenceClassification
 from toprung.core.errors import FixEnvironment
 from toprung.core.files import write_json
 from toprung.learn.backbone.load import save_tokenizer
+from toprung.learn.member import Member
 from toprung.ship import standalone
 from toprung.ship.exporters._base import Export, Exporter, described, facts_of_head
 from toprung.ship.merge import Merged, merge
@@ -85,7 +86,9 @@ def _write_adapter(merged: Merged, folder: Path) -> None:
 
 def _check_classifier(export: Export, folder: Path, trial: str, length: int) -> float:
     model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
-    tokenizer = export.ensemble.members[trial].tokenizer
+    member = export.ensemble.members[trial]
+    assert isinstance(member, Member)
+    tokenizer = member.tokenizer
     batch = tokenizer(
         list(export.texts), padding=True, truncation=True, max_length=length, return_tensors="pt"
     )
