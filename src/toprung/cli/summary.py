@@ -76,6 +76,9 @@ def board_table(rows: Sequence[Row], metric: str) -> Table:
         own = {name: value for name, value in row.values.items() if name not in same}
         told = row.reason if row.reason.startswith(row.state) else f"{row.state}: {row.reason}"
         why = f"[dim]{escape(told)}[/]"
+        for finding in row.findings:
+            if finding.reason != row.reason:
+                why += f"\n[yellow]{escape(finding.reason)}[/]"
         style = "dim" if row.state == "baseline" else None
         table.add_row(
             "" if row.rank is None else str(row.rank),

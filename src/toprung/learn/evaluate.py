@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from toprung.data.tasks._base import Labels, Task
 from toprung.learn.batches import Rows, nested_order
 from toprung.learn.inputs import Inputs
 from toprung.learn.model import Classifier
@@ -53,6 +54,24 @@ def predict(
     result = np.empty_like(scores)
     result[order] = scores
     return result
+
+
+def answer_shares(task: Task, logits: NDArray[np.floating], labels: Labels) -> dict[str, float]:
+    """Shares of the rows with the most frequent answer, of the model's and of the true ones.
+
+    >>> from toprung.data.tasks.single_label import SingleLabel
+    >>> answer_shares(SingleLabel(), np.eye(2)[[0, 0, 0, 0]], np.array([0, 1, 0, 1]))
+    {'largest_predicted_share': 1.0, 'largest_true_share': 0.5}
+    """
+    answered = task.decide(task.probabilities(logits))
+    true = task.marks(labels, answered.shape[1])
+    return {"largest_predicted_share": _most(answered), "largest_true_share": _most(true)}
+
+
+def _most(marks: NDArray[np.bool_]) -> float:
+    """The share of the most frequent row of (N, C)."""
+    _, counts = np.unique(np.packbits(marks, axis=1), axis=0, return_counts=True)
+    return float(counts.max() / len(marks))
 
 
 def rows_to_score(

@@ -30,6 +30,7 @@ from toprung.learn.device import resolve_device
 from toprung.learn.evaluate import predict
 from toprung.learn.inputs import Inputs
 from toprung.learn.model import Classifier, build_model, load_weights
+from toprung.learn.plan import Plan
 from toprung.learn.tokens import tokenize
 from toprung.trial.config import TrialConfig
 
@@ -71,6 +72,30 @@ class Member:
         device = next(self.model.parameters()).device
         padding = int(self.tokenizer.pad_token_id or 0)
         return predict(self.model, Inputs(tokens, padding, device))
+
+
+def describe(
+    plan: Plan, config: TrialConfig, loaded: Loaded, card: Card, model: Classifier
+) -> dict[str, Any]:
+    """What a checkpoint must say so that its model can be built anew, as JSON values.
+
+    ``depth`` and ``max_length`` are added by the trial, which has settled them.
+    """
+    trained = sum(p.numel() for p in model.trainable().values())
+    return {
+        "task": plan.task,
+        "trial": config.trial,
+        "values": dict(config.values),
+        "seed": config.seed,
+        "card": {**card.to_json(), "revision": loaded.revision},
+        "precision": plan.precision,
+        "label_names": list(plan.dataset.label_names),
+        "backbone_sha256": loaded.sha256,
+        "tokenizer_sha256": loaded.tokenizer_sha256,
+        "data_sha256": plan.dataset.sha256,
+        "rows": plan.rows,
+        "parameters": {"all": sum(p.numel() for p in model.parameters()), "trained": trained},
+    }
 
 
 def save_member(

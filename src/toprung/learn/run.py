@@ -26,10 +26,11 @@ from toprung.learn.checkpoint import (
     tidy_checkpoints,
 )
 from toprung.learn.device import resolve_device, take_share
-from toprung.learn.evaluate import predict, rows_to_score, write_scores
+from toprung.learn.evaluate import answer_shares, predict, rows_to_score, write_scores
 from toprung.learn.inputs import Inputs, augment, open_inputs
 from toprung.learn.loop import Feed, Loop, Passes, Progress
 from toprung.learn.losses._base import Loss
+from toprung.learn.member import describe
 from toprung.learn.model import build_model, load_weights
 from toprung.learn.optimizer import Optimizer
 from toprung.learn.plan import Plan
@@ -197,9 +198,12 @@ class Run:
                 write_scores(self.folder / "predictions" / f"{point}.{name}.npy", logits)
             if name == "stopping":
                 metrics = self.task.measure(logits, split.labels[rows])
+                metrics |= answer_shares(self.task, logits, split.labels[rows])
         metrics["evaluated_rows"] = scored
         metrics["train_loss"] = self.loop.take_mean_loss()
         metrics["learning_rate"] = self.loop.optimizer.rate
+        full = self.loop.feed.batches.lengths >= self.max_length
+        metrics["truncated_share"] = float(full.mean())
         metrics["rows_per_second"] = self._trained_rows / max(1e-9, self._trained_seconds)
         self._trained_rows, self._trained_seconds = 0, 0.0
         self._seconds += self.plan.clock.seconds() - began
@@ -272,21 +276,8 @@ class Run:
             "schedule": self.loop.optimizer.schedule.state(),
             "seconds": self._seconds,
             "reports": [report.to_json() for report in self.reports],
-            "model": {
-                "task": self.plan.task,
-                "trial": self.config.trial,
-                "values": dict(self.config.values),
-                "seed": self.config.seed,
-                "card": {**self.card.to_json(), "revision": self.backbone.revision},
-                "depth": self.depth,
-                "max_length": self.max_length,
-                "precision": self.plan.precision,
-                "label_names": list(self.plan.dataset.label_names),
-                "backbone_sha256": self.backbone.sha256,
-                "tokenizer_sha256": self.backbone.tokenizer_sha256,
-                "data_sha256": self.plan.dataset.sha256,
-                "rows": self.plan.rows,
-            },
+            "model": describe(self.plan, self.config, self.backbone, self.card, self.model)
+            | {"depth": self.depth, "max_length": self.max_length},
         }
 
     def _restore(self, snapshot: Snapshot) -> None:
