@@ -152,7 +152,7 @@ def _print_next(search: Search, out: Console, built: bool) -> None:
         (command(search, "tensorboard"), "curves and hyperparameters", True),
         (command(search, "predict", *rows), "label new rows", built),
         (command(search, "resume", "--trials", "+20"), "search on", True),
-        (str(search.folder.report), "the report", built),
+        (str(search.folder.page), "the report, for a browser", built),
     ):
         if useful:
             out.print(f"  [bold]{escape(shown)}[/]  [dim]{what}[/]")

@@ -142,6 +142,7 @@ def _tell_classes(verdicts: Verdicts, curves: Sequence[ClassCurve]) -> list[Part
     if verdicts.task.many:
         return _tell_labels(verdicts)
     ranks = {curve.name: (curve.auc, curve.average_precision) for curve in curves}
+    ranks = ranks if len(ranks) > 1 else {}
     predicted = verdicts.first.logits.argmax(axis=1)
     counts = count_classes(verdicts.labels, predicted, len(verdicts.label_names))
     columns = zip(

@@ -85,8 +85,8 @@ def _say_convergence(courses: Courses, material: Material) -> list[str]:
         else "more training would likely buy little"
     )
     said = [
-        f"Convergence: from {since:,} to {material.resource.max:,} {escape(material.resource.unit)} "
-        f"{name} of the {some} that got there improved by {gain:+.4f} in the median, and by more "
+        f"Convergence: from {since:,} to {material.resource.max:,} "
+        f"{escape(material.resource.unit)} {name} of the {some} that got there improved by {gain:+.4f} in the median, and by more "
         f"than {_CONVERGED} in {still}: {verdict}."
     ]
     best = endings[0]
@@ -122,8 +122,8 @@ def _say_stability(courses: Courses, material: Material) -> list[str]:
     unit = escape(material.resource.unit)
     for one in courses.agreements:
         said.append(
-            f"Stability: the order of {one.trials} trials at {one.low:,} {unit} agrees with that at "
-            f"{one.high:,} with a rank correlation of {one.rho:+.2f} (Spearman, p = "
+            f"Stability: the order of {one.trials} trials at {one.low:,} {unit} agrees with that "
+            f"at {one.high:,} with a rank correlation of {one.rho:+.2f} (Spearman, p = "
             f"{one.p_value:.3f})."
         )
     for seeds in courses.seeds:
