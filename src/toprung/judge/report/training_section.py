@@ -86,8 +86,8 @@ def _say_convergence(courses: Courses, material: Material) -> list[str]:
     )
     said = [
         f"Convergence: from {since:,} to {material.resource.max:,} "
-        f"{escape(material.resource.unit)} {name} of the {some} that got there improved by {gain:+.4f} in the median, and by more "
-        f"than {_CONVERGED} in {still}: {verdict}."
+        f"{escape(material.resource.unit)} {name} of the {some} that got there improved by "
+        f"{gain:+.4f} in the median, and by more than {_CONVERGED} in {still}: {verdict}."
     ]
     best = endings[0]
     if best.train_loss is not None:
