@@ -13,8 +13,7 @@ from typing import Any
 import pytest
 import torch
 
-from toprung.api import Ensemble, Search
-from toprung.api import opening
+from toprung.api import Ensemble, Search, opening
 from toprung.api.opening import Settings
 from toprung.data.dataset import Dataset, Split
 from toprung.data.load import load_dataset

@@ -103,7 +103,7 @@ def test_the_csv_has_the_promised_columns_and_empty_cells_where_nothing_applies(
     with (tmp_path / "leaderboard.csv").open(newline="") as file:
         read = list(csv.DictReader(file))
     assert list(read[0]) == [
-        "rank", "trial", "score", "resource", "seconds", "state", "reason",
+        "rank", "trial", "score", "resource", "seconds", "state", "reason", "diagnoses",
         "adapter", "adapter.lora.rank", "rate", "flag",
     ]  # fmt: skip
     by_name = {line["trial"]: line for line in read}

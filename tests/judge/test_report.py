@@ -120,10 +120,14 @@ def section(text: str, title: str) -> str:
 def test_the_report_has_every_section_in_order() -> None:
     titles = re.findall(r"^## (.*)$", render_report(material()), flags=re.MULTILINE)
     assert titles == [
+        "Recommendations",
+        "Results on the test split",
+        "Calibration",
+        "Errors",
+        "Ensemble",
         "Leaderboard",
         "Search",
-        "Ensemble",
-        "Results on the test split",
+        "Training",
         "Data",
         "Configuration",
         "To repeat it",
@@ -223,8 +227,12 @@ def test_the_report_ends_with_the_command_and_the_versions() -> None:
 
 
 def test_the_same_material_gives_the_same_report(tmp_path: Path) -> None:
-    write_report(tmp_path / "report.md", material())
-    assert (tmp_path / "report.md").read_text() == render_report(material())
+    for _ in range(2):
+        write_report(tmp_path / "report.md", tmp_path / "report.html", material())
+        assert (tmp_path / "report.md").read_text() == render_report(material())
+    page = (tmp_path / "report.html").read_text()
+    write_report(tmp_path / "report.md", tmp_path / "report.html", material())
+    assert (tmp_path / "report.html").read_text() == page
 
 
 @given(
