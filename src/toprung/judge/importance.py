@@ -16,7 +16,7 @@ from toprung.trial.report import Metric
 from toprung.trial.space import Scalar
 
 _FEWEST_TRIALS = 12
-_TREES, _REPEATS = 200, 20
+_TREES, _REPEATS = 100, 10
 _LOG_SPAN = 20.0
 
 

@@ -9,7 +9,9 @@ from toprung.judge.diagnoses._base import Course, Diagnosis
 
 @dataclass(frozen=True)
 class Overfitting(Diagnosis):
-    """The stopping split's log-loss has risen from its lowest, and the training loss fell on.
+    """The log-loss of held-out rows stays above its lowest, and the training loss fell on.
+
+    At two reports running: a single one may be chance, as it scores few rows.
 
     Attributes:
         rise: share by which the log-loss stands above its lowest.
@@ -31,7 +33,7 @@ class Overfitting(Diagnosis):
             return None
         held, trained = held[-count:], trained[-count:]
         best = min(range(count), key=held.__getitem__)
-        risen = held[-1] - held[best]
+        risen = min(held[-2:]) - held[best]
         if risen < max(self.nats, self.rise * held[best]):
             return None
         if trained[-1] > (1 - self.fall) * trained[best]:

@@ -39,7 +39,7 @@ def say_size(members: Sequence[Architecture], best: Architecture | None) -> str:
     sizes = [member.parameters[0] for member in members if member.parameters is not None]
     if len(sizes) < len(members) or not sizes:
         return ""
-    told = f"At prediction time every row goes through {sum(sizes):,} parameters"
+    told = f"At prediction time a row goes through all members, {sum(sizes):,} parameters together"
     if best is None or best.parameters is None or len(members) == 1:
         return f"{told}."
     times = sum(sizes) / best.parameters[0]

@@ -71,7 +71,7 @@ def _tell_growth(growth: Growth, metric: Metric) -> list[Part]:
         f"{growth.together[0]:.4f}.",
         "",
         draw_growth(growth, metric),
-        draw_disagreement(growth),
+        *([draw_disagreement(growth)] if count > 2 else []),
         *table(["size", "with", f"{name} alone", f"{name} together"], body, numbers=2),
     ]
 

@@ -108,7 +108,7 @@ def _tell_words(mistakes: Mistakes) -> list[str]:
         "p-values corrected for their number by Holm's method."
     )
     if not mistakes.words:
-        said = f"{tested} None goes with more or fewer errors than chance explains."
+        said = f"{tested} No word goes with more or fewer errors than chance explains."
         return ["### By word", "", said, ""]
     body = [
         [

@@ -15,7 +15,7 @@ from toprung.judge.report.material import Material
 from toprung.judge.report.parts import Figure, Part
 from toprung.judge.sentences import bounds, duration
 
-_MOST_ROWS = 24
+_MOST_ROWS, _MOST_COLUMNS = 24, 12
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def render_page(parts: Sequence[Part], material: Material) -> str:
 
 
 def markdown_to_html(lines: Sequence[str]) -> Markup:
-    """Markdown as HTML: no markup of users, no links, no pictures; long tables fold.
+    """Markdown as HTML: no markup of users, no links, no pictures; large tables fold.
 
     >>> print(markdown_to_html(["a *b* <img src=x> [c](javascript:d)"]))
     <p>a <em>b</em> &lt;img src=x&gt; [c](javascript:d)</p>
@@ -117,11 +117,12 @@ def _wrap_tables(html: str) -> str:
     """Tables that scroll sideways on a phone; very long ones are folded."""
 
     def wrap(found: re.Match[str]) -> str:
-        rows = found[0].count("<tr>") - 1
+        rows, columns = found[0].count("<tr>") - 1, len(re.findall(r"<th\b", found[0]))
         box = f'<div class="scroll">{found[0]}</div>'
-        if rows <= _MOST_ROWS:
+        if rows <= _MOST_ROWS and columns <= _MOST_COLUMNS:
             return box
-        return f"<details><summary>{rows} rows</summary>{box}</details>"
+        what = f"Table of {rows} rows and {columns} columns"
+        return f"<details><summary>{what}</summary>{box}</details>"
 
     return re.sub(r"<table>.*?</table>", wrap, html, flags=re.DOTALL)
 

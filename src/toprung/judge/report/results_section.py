@@ -21,7 +21,7 @@ from toprung.judge.report.charts.results import (
 )
 from toprung.judge.report.markdown import code, escape, table
 from toprung.judge.report.parts import Part
-from toprung.judge.sentences import bounds, duration, say_verdicts
+from toprung.judge.sentences import bounds, duration
 from toprung.judge.verdicts import Verdicts
 
 _FULL_MATRIX = 20
@@ -35,8 +35,6 @@ def tell_results(verdicts: Verdicts) -> list[Part]:
     curves = class_curves(probabilities, verdicts.labels, task, names)
     return [
         "## Results on the test split",
-        "",
-        *(f"- {escape(sentence)}" for sentence in say_verdicts(verdicts)),
         "",
         draw_contenders(verdicts),
         *_tell_contenders(verdicts),
@@ -97,16 +95,19 @@ def _tell_gains(verdicts: Verdicts) -> list[str]:
     names = list(verdicts.metrics[verdicts.first.who])
     body = [
         [
-            code(other),
-            *(f"{gain[name].value:+.4f} ({bounds(gain[name], signed=True)})" for name in names),
+            escape(name),
+            *(
+                f"{gain[name].value:+.4f} ({bounds(gain[name], signed=True)})"
+                for gain in verdicts.gains.values()
+            ),
         ]
-        for other, gain in verdicts.gains.items()
+        for name in names
     ]
     return [
         f"Gain of {code(verdicts.first.who)} over each other, with its 95 % interval from 1,000 "
         "paired bootstrap resamples; above 0 is better, also where a metric is to be small:",
         "",
-        *table(["over", *(escape(name) for name in names)], body, numbers=len(names)),
+        *table(["metric", *map(code, verdicts.gains)], body, numbers=len(verdicts.gains)),
     ]
 
 

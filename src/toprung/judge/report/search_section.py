@@ -30,6 +30,7 @@ _MOST_CUTS = 60
 def tell_leaderboard(rows: Sequence[Row], metric: str, unit: str) -> list[Part]:
     """The best trials, and every baseline whatever its rank."""
     shown = [row for row in rows if row.rank <= _TOP or row.state == "baseline"]
+    same = _shared([row.values for row in rows if row.values])
     body = [
         [
             str(row.rank),
@@ -38,7 +39,7 @@ def tell_leaderboard(rows: Sequence[Row], metric: str, unit: str) -> list[Part]:
             "" if row.resource is None else f"{row.resource:,}",
             duration(row.seconds),
             row.state,
-            _configuration(row.values),
+            _configuration({k: v for k, v in row.values.items() if k not in same}),
         ]
         for row in shown
     ]
@@ -50,7 +51,8 @@ def tell_leaderboard(rows: Sequence[Row], metric: str, unit: str) -> list[Part]:
         "",
         "Measured on the stopping split; a trial's best report counts.",
         "",
-        *table(header, body),
+        *table(header, body, right=(0, 2, 3, 4)),
+        *([f"Every trial: {_configuration(same)}.", ""] if same else []),
         *note,
     ]
 
@@ -70,9 +72,9 @@ def tell_search(material: Material, history: History, rows: Sequence[Row]) -> li
         *_tell_rungs([count for count in counts if count.reached], material),
         *_draw_rungs(material, phase),
         *_tell_cuts(phase, material.resource.unit),
-        *_tell_parameters(material, phase, rows),
-        *_draw_timeline(material, history),
         *_tell_failures(history),
+        *_draw_timeline(material, history),
+        *_tell_parameters(material, phase, rows),
     ]
 
 
@@ -142,8 +144,9 @@ def _draw_timeline(material: Material, history: History) -> list[Part]:
     stretches = timeline(material.events)
     if not stretches or max(stretch.end for stretch in stretches) <= 0:
         return []
-    finalists = [name for name, record in history.trials.items() if record.finalist]
-    return [draw_timeline(stretches, finalists)]
+    top = material.resource.max
+    best = {n for n, r in history.trials.items() if r.finalist or r.resource >= top}
+    return [draw_timeline(stretches, best)]
 
 
 def _tell_course(material: Material, phase: History, history: History) -> list[str]:
@@ -225,6 +228,14 @@ def _tell_failures(history: History) -> list[str]:
     ]
     header = ["trial", "class", "failures", "state now", "message"]
     return [f"Failures, in {_count(len(failed), 'trial')}:", "", *table(header, body)]
+
+
+def _shared(tried: Sequence[Values]) -> Values:
+    """What every one of several configurations has in common."""
+    if len(tried) < 2:
+        return {}
+    rest = tried[1:]
+    return {k: v for k, v in tried[0].items() if all(k in o and o[k] == v for o in rest)}
 
 
 def _configuration(values: Values) -> str:

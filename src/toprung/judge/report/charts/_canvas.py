@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import StringIO
@@ -16,9 +16,9 @@ from matplotlib.figure import Figure as Drawing
 from toprung.judge.report.parts import Figure
 
 # Colours that nothing else has, so that the page's variables can take their place.
-INK, MUTED, LINE, ACCENT, SOFT, WARN = (f"#0a0b{i:02x}" for i in range(1, 7))
+INK, MUTED, LINE, ACCENT, PAGE, WARN = (f"#0a0b{i:02x}" for i in range(1, 7))
 _VARIABLES = {
-    INK: "ink", MUTED: "muted", LINE: "line", ACCENT: "accent", SOFT: "soft", WARN: "warn"
+    INK: "ink", MUTED: "muted", LINE: "line", ACCENT: "accent", PAGE: "page", WARN: "warn"
 }  # fmt: skip
 _SETTINGS = {
     "svg.fonttype": "none",
@@ -124,6 +124,18 @@ def finish(document: str, title: str) -> str:
     rest = re.sub(r"<!--.*?-->", "", rest, flags=re.DOTALL)
     rest = re.sub(r"\n\s*", "\n", rest)
     return f'<svg role="img" {box[0]}>{rest}'
+
+
+def spread(values: Sequence[float], gap: float) -> list[float]:
+    """Values moved up where they are nearer than a gap to the one below, in their order.
+
+    >>> spread([3.0, 1.0, 1.5], 1.0)
+    [3.0, 1.0, 2.0]
+    """
+    moved, last = list(values), float("-inf")
+    for i in sorted(range(len(values)), key=values.__getitem__):
+        last = moved[i] = max(values[i], last + gap)
+    return moved
 
 
 def short(text: str, limit: int = 22) -> str:

@@ -17,15 +17,20 @@ from toprung.judge.verdicts import Verdicts
 
 MOST_CELLS = 30
 _MOST_THRESHOLDS = 12
+_FAR = "majority"
 
 
 def draw_contenders(verdicts: Verdicts) -> Figure:
     """The metric of everyone with its interval."""
     name, who = verdicts.metric.name, [one.who for one in verdicts.contenders][::-1]
+    left_out = ""
+    if _FAR in who and len(who) > 2:
+        who.remove(_FAR)
+        left_out = f" {_FAR}, at {verdicts.intervals[_FAR].value:.4f}, is not drawn."
     caption = (
         f"{name} on the {len(verdicts.labels):,} test rows with 95 % bootstrap intervals. "
-        "Where two bars hardly overlap, the difference is more than chance; the table of gains "
-        "compares them row by row."
+        "Intervals that do not overlap differ by more than chance; the table of gains, which "
+        f"compares row by row, sees smaller differences.{left_out}"
     )
     with sheet("Who did best", caption, height=0.7 + 0.36 * len(who)) as made:
         axes = made.axes()
@@ -157,10 +162,10 @@ def draw_reliability(before: Reliability, after: Reliability) -> Figure:
         axes.plot([0, 1], [0, 1], color=LINE, linestyle="--", linewidth=1)
         named = ((before, MUTED, "before"), (after, ACCENT, "after the temperature"))
         for found, colour, label in named:
-            axes.plot(found.confidence, found.accuracy, color=colour, linewidth=1.2, alpha=0.8)
-            sizes = 10 + 90 * found.rows / found.rows.max()
             said = f"{label}: ECE {found.error:.4f}"
-            axes.scatter(found.confidence, found.accuracy, s=sizes, color=colour, label=said)
+            x, y = found.confidence, found.accuracy
+            axes.plot(x, y, color=colour, linewidth=1.2, alpha=0.8, label=said)
+            axes.scatter(x, y, s=10 + 90 * found.rows / found.rows.max(), color=colour)
         least = min(before.confidence.min(), after.confidence.min())
         low = max(0.0, float(least) - 0.05)
         axes.set(xlabel="confidence", ylabel="accuracy", xlim=(low, 1.02), ylim=(0, 1.05))
@@ -209,7 +214,7 @@ def draw_bands(bands: Sequence[Band], overall: float) -> Figure:
         axes.set_xticks(range(len(bands)), labels)
         axes.set(xlabel="words", ylabel="wrong", xlim=(-0.5, len(bands) - 0.5))
         axes.set_ylim(bottom=0)
-        axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
         axes.yaxis.set_major_locator(MaxNLocator(5))
         axes.grid(visible=False, axis="x")
     return made.done

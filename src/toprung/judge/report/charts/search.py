@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from toprung.judge.importance import Importance, encode, varied
 from toprung.judge.leaderboard import Row
-from toprung.judge.report.charts._canvas import ACCENT, INK, LINE, MUTED, WARN, sheet, short
+from toprung.judge.report.charts._canvas import (
+    ACCENT,
+    INK,
+    LINE,
+    MUTED,
+    PAGE,
+    WARN,
+    sheet,
+    short,
+    spread,
+)
 from toprung.judge.report.parts import Figure
 from toprung.judge.timeline import Stretch
 from toprung.trial.history import History, TrialRecord
@@ -54,6 +65,8 @@ def draw_rungs(
     )
     with sheet("Rungs", caption, height=3.4, wide=True) as made:
         axes = made.axes()
+        tops: list[tuple[str, float]] = []
+        every: list[float] = []
         for record in records[:_MOST_LINES]:
             at = {r.resource: r.metrics[metric.name] for r in record.usable(metric)}
             points = [(i, at[rung]) for i, rung in enumerate(ladder) if rung in at]
@@ -61,19 +74,30 @@ def draw_rungs(
                 continue
             top = points[-1][0] == len(ladder) - 1
             x, y = [p[0] for p in points], [p[1] for p in points]
+            every += y
             colour = ACCENT if top else MUTED
             axes.plot(x, y, color=colour, linewidth=1.5 if top else 0.9, alpha=1 if top else 0.6)
             mark = "o" if top else "x"
             axes.plot(x[-1:], y[-1:], mark, color=colour, markersize=5, markeredgewidth=1.3)
             if top:
-                axes.annotate(
-                    record.config.trial, (x[-1], y[-1]), (7, 0), textcoords="offset points",
-                    va="center", color=INK, fontsize=7.5,
-                )  # fmt: skip
+                tops.append((record.config.trial, y[-1]))
+        _name_ends(axes, tops[:12], len(ladder) - 1, every)
         axes.set_xticks(range(len(ladder)), [f"{rung:,}" for rung in ladder])
         axes.set_xlim(-0.15, len(ladder) - 1 + 0.25)
         axes.set(xlabel=unit, ylabel=metric.name)
     return made.done
+
+
+def _name_ends(
+    axes: Axes, ends: Sequence[tuple[str, float]], x: float, every: Sequence[float]
+) -> None:
+    """Names of lines at their right end, moved apart."""
+    gap = 0.05 * (max(every, default=1.0) - min(every, default=0.0))
+    places = spread([y for _, y in ends], gap)
+    for (name, y), place in zip(ends, places, strict=True):
+        axes.annotate(
+            name, (x, y), (x + 0.02 * max(1.0, x), place), va="center", color=INK, fontsize=7.5,
+        )  # fmt: skip
 
 
 def draw_parallel(rows: Sequence[Row], metric: Metric) -> Figure | None:
@@ -98,7 +122,8 @@ def draw_parallel(rows: Sequence[Row], metric: Metric) -> Figure | None:
             for y, label in ticks:
                 axes.annotate(
                     label, (x, y), (4, 0), textcoords="offset points", va="center",
-                    fontsize=7, color=MUTED, zorder=5,
+                    fontsize=7, color=INK, zorder=5,
+                    bbox={"facecolor": PAGE, "alpha": 0.8, "pad": 0.8, "linewidth": 0},
                 )  # fmt: skip
         places = np.array([column for column, _ in columns]).T
         chance = np.random.default_rng(0)
@@ -110,8 +135,8 @@ def draw_parallel(rows: Sequence[Row], metric: Metric) -> Figure | None:
                 range(len(columns)), places[i] + shifts[i], color=ACCENT if good else MUTED,
                 linewidth=1.5 if good else 0.7, alpha=0.95 if good else 0.4,
             )  # fmt: skip
-        titles = [*(short(n.replace(".", "\u200b."), 20) for n in names), metric.name]
-        axes.set_xticks(range(len(columns)), titles, rotation=20 if len(columns) > 6 else 0)
+        titles = [*("\n".join(short(p, 15) for p in n.split(".")[-2:]) for n in names), metric.name]
+        axes.set_xticks(range(len(columns)), titles)
         axes.tick_params(axis="x", labelcolor=INK)
         axes.set(ylim=(-0.12, 1.06), xlim=(-0.1, len(columns) - 0.55))
         axes.set_yticks([])
@@ -151,6 +176,8 @@ def draw_learning(history: History, ranked: Sequence[str], metric: Metric, unit:
     )
     with sheet("Learning curves", caption) as made:
         axes = made.axes()
+        ends: list[tuple[str, float, float]] = []
+        every: list[float] = []
         for place, trial in reversed(list(enumerate(ranked[:_MOST_LINES]))):
             reports = history.trials[trial].usable(metric)
             x, y = [r.resource for r in reports], [r.metrics[metric.name] for r in reports]
@@ -159,11 +186,15 @@ def draw_learning(history: History, ranked: Sequence[str], metric: Metric, unit:
                 x, y, color=ACCENT if good else MUTED, alpha=1 if good else 0.4,
                 linewidth=1.6 if good else 0.7, marker="o" if len(x) == 1 else None, markersize=3,
             )  # fmt: skip
+            every += y
             if good and x:
-                axes.annotate(
-                    trial, (x[-1], y[-1]), (4, 4 - 9 * place), textcoords="offset points",
-                    fontsize=7, color=INK,
-                )  # fmt: skip
+                ends.append((trial, x[-1], y[-1]))
+        gap = 0.055 * (max(every, default=1.0) - min(every, default=0.0))
+        for (trial, x_end, _), y_label in zip(ends, spread([e[2] for e in ends], gap), strict=True):
+            axes.annotate(
+                trial, (x_end, y_label), (5, 0), textcoords="offset points", va="center",
+                fontsize=7, color=INK,
+            )  # fmt: skip
         axes.set(xlabel=unit, ylabel=metric.name)
         axes.margins(x=0.12)
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
@@ -194,8 +225,8 @@ def draw_losses(record: TrialRecord, metric: Metric, unit: str) -> Figure | None
     return made.done
 
 
-def draw_timeline(stretches: Sequence[Stretch], finalists: Sequence[str]) -> Figure:
-    """Which slot trained what, and when."""
+def draw_timeline(stretches: Sequence[Stretch], best: Collection[str]) -> Figure:
+    """Which slot trained what, and when; the best trials stand out."""
     slots = 1 + max(stretch.slot for stretch in stretches)
     last = max(stretch.end for stretch in stretches)
     size, unit = next(
@@ -204,18 +235,18 @@ def draw_timeline(stretches: Sequence[Stretch], finalists: Sequence[str]) -> Fig
     )
     caption = (
         f"A bar a training without a break, a row a slot, in {unit} of search time; blue bars are "
-        "the best configurations on their way to the ensemble, red ones failed. Gaps are waiting."
+        "trials that reached the last rung or were trained for the ensemble, red ones failed."
     )
     height = 0.9 + min(4.5, 0.34 * slots)
     with sheet("Timeline", caption, height=height, wide=True) as made:
         axes = made.axes()
         for stretch in stretches:
-            good = stretch.trial in finalists or "-s" in stretch.trial
+            good = stretch.trial in best
             colour = WARN if stretch.ended != "decided" else ACCENT if good else MUTED
             width = max(stretch.end - stretch.begin, last / 800) / size
             axes.barh(
                 stretch.slot, width, left=stretch.begin / size, height=0.72, color=colour,
-                alpha=0.85 if good else 0.6, linewidth=0,
+                alpha=0.75 if good else 0.5, linewidth=0.8, edgecolor=PAGE,
             )  # fmt: skip
             if slots <= 16 and width * size > last / 22:
                 axes.text(
