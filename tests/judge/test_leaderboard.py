@@ -146,4 +146,4 @@ def test_a_search_without_trials_has_an_empty_leaderboard(tmp_path: Path) -> Non
     write_leaderboard(tmp_path / "board.csv", [])
     assert (
         tmp_path / "board.csv"
-    ).read_text() == "rank,trial,score,resource,seconds,state,reason\n"
+    ).read_text() == "rank,trial,score,resource,seconds,state,reason,diagnoses\n"

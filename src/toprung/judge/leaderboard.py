@@ -50,6 +50,11 @@ class Row:
         """The symptoms' titles in one cell."""
         return "; ".join(finding.title for finding in self.findings)
 
+    @property
+    def is_cut_by_diagnosis(self) -> bool:
+        """Whether the trial was ended for a symptom."""
+        return any(finding.stops and finding.reason == self.reason for finding in self.findings)
+
 
 def rank_trials(history: History, metric: Metric) -> list[Row]:
     """All trials and baselines, best first.
