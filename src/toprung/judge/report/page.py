@@ -16,6 +16,7 @@ from toprung.judge.report.parts import Figure, Part
 from toprung.judge.sentences import bounds, duration
 
 _MOST_ROWS, _MOST_COLUMNS = 24, 12
+_CELL, _LONG = re.compile(r"<td>(.*?)</td>", re.DOTALL), 40
 
 
 @dataclass(frozen=True)
@@ -118,13 +119,19 @@ def _wrap_tables(html: str) -> str:
 
     def wrap(found: re.Match[str]) -> str:
         rows, columns = found[0].count("<tr>") - 1, len(re.findall(r"<th\b", found[0]))
-        box = f'<div class="scroll">{found[0]}</div>'
+        cells = _CELL.sub(lambda cell: cell[0] if len(cell[1]) < _LONG else _long(cell), found[0])
+        box = f'<div class="scroll">{cells}</div>'
         if rows <= _MOST_ROWS and columns <= _MOST_COLUMNS:
             return box
         what = f"Table of {rows} rows and {columns} columns"
         return f"<details><summary>{what}</summary>{box}</details>"
 
     return re.sub(r"<table>.*?</table>", wrap, html, flags=re.DOTALL)
+
+
+def _long(cell: re.Match[str]) -> str:
+    """A cell that must not be squeezed on a phone."""
+    return f'<td class="long">{cell[1]}</td>'
 
 
 def _cards(material: Material) -> list[Card]:

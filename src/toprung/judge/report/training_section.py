@@ -42,21 +42,23 @@ def tell_diagnoses(complaints: Sequence[Complaint]) -> list[Part]:
     """Every symptom with its evidence; none where no trial showed any."""
     if not complaints:
         return []
+    ended = any(one.stopped for one in complaints)
     body = [
         [
             escape(one.finding.title),
             "the data" if one.finding.of_data else _trials(one.trials),
             escape(one.finding.evidence),
-            _trials(one.stopped),
+            *([_trials(one.stopped)] if ended else []),
         ]
         for one in complaints
     ]
+    header = ["symptom", "where", "evidence", *(["ended for it"] if ended else [])]
     return [
         "## Diagnoses",
         "",
         "Symptoms that trials showed; the evidence is that of the best of them.",
         "",
-        *table(["symptom", "where", "evidence", "ended for it"], body),
+        *table(header, body),
     ]
 
 

@@ -54,7 +54,7 @@ _SETTINGS = {
     "lines.solid_capstyle": "round",
     "figure.facecolor": "none",
 }
-_WIDTHS = {False: 4.5, True: 9.2}
+_WIDTHS = {False: 4.2, True: 9.0}
 _ID = re.compile(r'\bid="([^"]+)"')
 _FONT = re.compile(r"'DejaVu Sans'(?:, [^;\"]*)?|DejaVu Sans(?:, [^;\"]*)?")
 
@@ -87,7 +87,7 @@ def sheet(title: str, caption: str, *, height: float = 2.9, wide: bool = False) 
 
     Args:
         title, caption: plain text.
-        height: in inches; the width is 4.5, or 9.2 where it is ``wide``.
+        height: in inches; the width is 4.2, or 9 where it is ``wide``.
         wide: takes the page's whole width.
     """
     with rc_context(_SETTINGS), warnings.catch_warnings():
@@ -127,15 +127,16 @@ def finish(document: str, title: str) -> str:
 
 
 def spread(values: Sequence[float], gap: float) -> list[float]:
-    """Values moved up where they are nearer than a gap to the one below, in their order.
+    """Values moved apart to a gap at least, in their order, with the same mean.
 
     >>> spread([3.0, 1.0, 1.5], 1.0)
-    [3.0, 1.0, 2.0]
+    [2.8333333333333335, 0.8333333333333334, 1.8333333333333333]
     """
     moved, last = list(values), float("-inf")
     for i in sorted(range(len(values)), key=values.__getitem__):
         last = moved[i] = max(values[i], last + gap)
-    return moved
+    surplus = (sum(moved) - sum(values)) / max(1, len(values))
+    return [value - surplus for value in moved]
 
 
 def short(text: str, limit: int = 22) -> str:

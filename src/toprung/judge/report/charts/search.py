@@ -180,21 +180,21 @@ def draw_learning(history: History, ranked: Sequence[str], metric: Metric, unit:
         every: list[float] = []
         for place, trial in reversed(list(enumerate(ranked[:_MOST_LINES]))):
             reports = history.trials[trial].usable(metric)
-            x, y = [r.resource for r in reports], [r.metrics[metric.name] for r in reports]
+            xs, ys = [r.resource for r in reports], [r.metrics[metric.name] for r in reports]
             good = place < _NAMED
             axes.plot(
-                x, y, color=ACCENT if good else MUTED, alpha=1 if good else 0.4,
-                linewidth=1.6 if good else 0.7, marker="o" if len(x) == 1 else None, markersize=3,
+                xs, ys, color=ACCENT if good else MUTED, alpha=1 if good else 0.4,
+                linewidth=1.6 if good else 0.7, marker="o" if len(xs) == 1 else None, markersize=3,
             )  # fmt: skip
-            every += y
-            if good and x:
-                ends.append((trial, x[-1], y[-1]))
-        gap = 0.055 * (max(every, default=1.0) - min(every, default=0.0))
-        for (trial, x_end, _), y_label in zip(ends, spread([e[2] for e in ends], gap), strict=True):
-            axes.annotate(
-                trial, (x_end, y_label), (5, 0), textcoords="offset points", va="center",
-                fontsize=7, color=INK,
-            )  # fmt: skip
+            every += ys
+            if good and xs:
+                ends.append((trial, xs[-1], ys[-1]))
+        resource = max((x for _, x, _ in ends), default=1)
+        gap = 0.06 * (max(every, default=1.0) - min(every, default=0.0))
+        places = spread([y for _, _, y in ends], gap)
+        for (trial, x, y), place in zip(ends, places, strict=True):
+            at = (x + 0.02 * resource, place)
+            axes.annotate(trial, (x, y), at, va="center", fontsize=7, color=INK)
         axes.set(xlabel=unit, ylabel=metric.name)
         axes.margins(x=0.12)
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
