@@ -45,6 +45,7 @@ def test_the_folder_holds_what_the_readme_promises(finished: Search) -> None:
         "leaderboard.csv",
         "metrics.csv",
         "report.md",
+        "report.html",
         "environment.json",
         "ensemble",
         "predictions",
@@ -171,7 +172,7 @@ def test_tensorboard_reads_the_hyperparameters_of_every_trial(finished: Search) 
 
 def test_views_that_were_deleted_are_made_again_byte_for_byte(copied: Search) -> None:
     def views() -> dict[str, bytes]:
-        kept = ("leaderboard.csv", "metrics.csv", "report.md")
+        kept = ("leaderboard.csv", "metrics.csv", "report.md", "report.html")
         return {
             name: data
             for name, data in snapshot(copied.folder.root).items()
@@ -179,7 +180,7 @@ def test_views_that_were_deleted_are_made_again_byte_for_byte(copied: Search) ->
         }
 
     before = views()
-    assert len(before) == 3 + 1 + 4
+    assert len(before) == 4 + 1 + 4
     for name in before:
         (copied.folder.root / name).unlink()
     copied.fit()

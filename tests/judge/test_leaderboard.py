@@ -103,7 +103,7 @@ def test_the_csv_has_the_promised_columns_and_empty_cells_where_nothing_applies(
     with (tmp_path / "leaderboard.csv").open(newline="") as file:
         read = list(csv.DictReader(file))
     assert list(read[0]) == [
-        "rank", "trial", "score", "resource", "seconds", "state", "reason",
+        "rank", "trial", "score", "resource", "seconds", "state", "reason", "diagnoses",
         "adapter", "adapter.lora.rank", "rate", "flag",
     ]  # fmt: skip
     by_name = {line["trial"]: line for line in read}
@@ -146,4 +146,4 @@ def test_a_search_without_trials_has_an_empty_leaderboard(tmp_path: Path) -> Non
     write_leaderboard(tmp_path / "board.csv", [])
     assert (
         tmp_path / "board.csv"
-    ).read_text() == "rank,trial,score,resource,seconds,state,reason\n"
+    ).read_text() == "rank,trial,score,resource,seconds,state,reason,diagnoses\n"

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from functools import cache
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,11 @@ def material(names: tuple[str, ...] = ("a", EVIL, "c")) -> Material:
     )
 
 
+@cache
+def rendered() -> str:
+    return render_report(material())
+
+
 def section(text: str, title: str) -> str:
     return re.split(r"^## ", text, flags=re.MULTILINE)[
         [part.split("\n")[0] for part in re.split(r"^## ", text, flags=re.MULTILINE)].index(title)
@@ -118,12 +124,14 @@ def section(text: str, title: str) -> str:
 
 
 def test_the_report_has_every_section_in_order() -> None:
-    titles = re.findall(r"^## (.*)$", render_report(material()), flags=re.MULTILINE)
+    titles = re.findall(r"^## (.*)$", rendered(), flags=re.MULTILINE)
     assert titles == [
+        "Results on the test split",
+        "Calibration",
+        "Ensemble",
         "Leaderboard",
         "Search",
-        "Ensemble",
-        "Results on the test split",
+        "Training",
         "Data",
         "Configuration",
         "To repeat it",
@@ -131,7 +139,7 @@ def test_the_report_has_every_section_in_order() -> None:
 
 
 def test_text_of_users_is_shown_as_it_reads_and_never_as_markup() -> None:
-    page = html(render_report(material()))
+    page = html(rendered())
     assert "<img" not in page
     assert "<a " not in page
     assert "<b>" not in page
@@ -142,7 +150,7 @@ def test_text_of_users_is_shown_as_it_reads_and_never_as_markup() -> None:
 
 
 def test_every_table_keeps_its_columns_whatever_the_text() -> None:
-    page = html(render_report(material()))
+    page = html(rendered())
     for found in re.findall(r"<table>.*?</table>", page, flags=re.DOTALL):
         widths = {
             len(re.findall(r"<t[dh]", line))
@@ -152,7 +160,7 @@ def test_every_table_keeps_its_columns_whatever_the_text() -> None:
 
 
 def test_the_leaderboard_shows_the_best_fifteen_and_every_baseline() -> None:
-    told = section(render_report(material()), "Leaderboard")
+    told = section(rendered(), "Leaderboard")
     trials = re.findall(r"^\| \d+ \| `(\w+)`", told, flags=re.MULTILINE)
     assert trials[:5] == ["t0020", "t0019", "t0018", "tfidf_logreg", "t0017"]
     assert len(trials) == 16
@@ -162,7 +170,7 @@ def test_the_leaderboard_shows_the_best_fifteen_and_every_baseline() -> None:
 
 
 def test_the_search_tells_what_was_saved_the_rungs_the_cuts_and_the_failures() -> None:
-    told = section(render_report(material()), "Search")
+    told = section(rendered(), "Search")
     assert "21 trials: 4 completed, 1 failed, 16 stopped." in told
     assert "Early stopping spent 280 examples" in told
     assert (
@@ -175,7 +183,7 @@ def test_the_search_tells_what_was_saved_the_rungs_the_cuts_and_the_failures() -
 
 
 def test_the_ensemble_tells_members_weights_temperature_and_calibration() -> None:
-    told = section(render_report(material()), "Ensemble")
+    told = section(rendered(), "Ensemble")
     assert "`greedy` chose 2 members of 8 trained candidates" in told
     assert "There it reaches `macro_f1` 0.8200; the best single candidate has 0.8000." in told
     assert "| `t0020` | minilm | 0.600 | 0.8000 |" in told
@@ -188,7 +196,7 @@ def test_few_classes_give_the_whole_confusion_matrix_with_every_row() -> None:
     told = section(render_report(made), "Results on the test split")
     cells = re.findall(r"^\| (?:a|c) \| (\d+) \| (\d+) \| (\d+) \|$", told, flags=re.MULTILINE)
     assert [sum(map(int, row)) for row in cells] == [40, 40]
-    assert "| class | precision | recall | F1 | support |" in told
+    assert "| class | precision | recall | F1 | AUC | average precision | support |" in told
 
 
 def test_many_classes_give_the_most_confused_pairs_instead() -> None:
@@ -201,7 +209,7 @@ def test_many_classes_give_the_most_confused_pairs_instead() -> None:
 
 
 def test_the_data_tells_rows_classes_lengths_and_notes() -> None:
-    told = section(render_report(material()), "Data")
+    told = section(rendered(), "Data")
     assert "| `train` | 300 | 3 |" in told
     assert "`extra`" not in told
     assert "| a | 33.3% | 100 | 20 | 20 | 40 |" in told
@@ -217,14 +225,18 @@ def test_what_was_not_done_is_not_told() -> None:
 
 
 def test_the_report_ends_with_the_command_and_the_versions() -> None:
-    told = section(render_report(material()), "To repeat it")
+    told = section(rendered(), "To repeat it")
     assert "```sh\ntoprung search search/a.yaml seed=7\n```" in told
     assert "| torch | `2.13.0` |" in told
 
 
 def test_the_same_material_gives_the_same_report(tmp_path: Path) -> None:
-    write_report(tmp_path / "report.md", material())
-    assert (tmp_path / "report.md").read_text() == render_report(material())
+    pages = []
+    for _ in range(2):
+        write_report(tmp_path / "report.md", tmp_path / "report.html", material())
+        assert (tmp_path / "report.md").read_text() == rendered()
+        pages.append((tmp_path / "report.html").read_text())
+    assert pages[0] == pages[1]
 
 
 @given(

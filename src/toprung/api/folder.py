@@ -52,6 +52,11 @@ class Folder:
         return self.root / "report.md"
 
     @property
+    def page(self) -> Path:
+        """The report as one HTML page."""
+        return self.root / "report.html"
+
+    @property
     def environment(self) -> Path:
         """Versions and machine that the search ran with."""
         return self.root / "environment.json"

@@ -19,6 +19,8 @@ from toprung.data import tasks
 from toprung.data.dataset import Dataset
 from toprung.data.load import load_dataset
 from toprung.judge import ensembles
+from toprung.judge.diagnoses._base import Facts
+from toprung.judge.diagnosing import Examiner
 from toprung.judge.ensembles._base import Ensemble
 from toprung.judge.tensorboard import Scalars
 from toprung.learn.backbone.load import check_backbone
@@ -29,6 +31,7 @@ from toprung.search.driver import Driver
 from toprung.search.plan import Plan
 from toprung.search.runners._base import Runner, Train
 from toprung.search.runners.virtual import Virtual, simulate, synthetic_curve
+from toprung.search.symptoms import find_nothing
 from toprung.spec.load import load_spec
 from toprung.spec.spec import SearchSpec
 from toprung.trial.journal import Event, Journal, read_events
@@ -105,7 +108,7 @@ def open_run(spec: SearchSpec, folder: Folder, settings: Settings) -> Iterator[R
         folder.pause.unlink(missing_ok=True)
         sweep(folder.root)
         scalars = Scalars(folder.trials, spec.space, spec.metric, earlier=journal.earlier)
-        driver = _driver(spec, journal, (scalars, *settings.watchers))
+        driver = _driver(spec, journal, (scalars, *settings.watchers), data)
         try:
             if data:
                 _same_data(spec, data, driver)
@@ -147,14 +150,24 @@ def _simulated(spec: SearchSpec) -> Train:
     return simulate(curve, spec.resource, spec.metric)
 
 
-def _driver(spec: SearchSpec, journal: Journal, watchers: Sequence[Watcher]) -> Driver:
+def _driver(
+    spec: SearchSpec, journal: Journal, watchers: Sequence[Watcher], data: Dataset | None
+) -> Driver:
     scheduler = schedulers.registry.make(spec.scheduler.name, spec.scheduler.options)
     scheduler.prepare(spec.resource, spec.metric)
     searcher = searchers.registry.make(spec.searcher.name, spec.searcher.options)
     searcher.prepare(spec.space, spec.seed, spec.first)
     seconds = None if spec.minutes is None else spec.minutes * 60
     plan = Plan(spec.metric, spec.resource, spec.trials, seconds, spec.seed)
-    return Driver(plan, scheduler, searcher, journal, watchers=watchers)
+    diagnose = find_nothing if data is None else Examiner(_facts(spec, data))
+    return Driver(plan, scheduler, searcher, journal, watchers=watchers, diagnose=diagnose)
+
+
+def _facts(spec: SearchSpec, data: Dataset) -> Facts:
+    train = data.splits["train"]
+    counts = data.task.marks(train.labels, data.classes).sum(axis=0).tolist()
+    class_rows = dict(zip(data.label_names, counts, strict=True))
+    return Facts(metric=spec.metric, resource=spec.resource, rows=len(train), class_rows=class_rows)
 
 
 def _precision(spec: SearchSpec, driver: Driver) -> Precision:

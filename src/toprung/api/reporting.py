@@ -9,12 +9,17 @@ from typing import Any
 from toprung.api.folder import Folder
 from toprung.api.opening import Run
 from toprung.api.searching import leaderboard
-from toprung.api.testing import read_verdicts
+from toprung.api.testing import read_members, read_verdicts
 from toprung.core.files import read_json, write_json
 from toprung.judge.calibrate import Calibration
 from toprung.judge.leaderboard import write_leaderboard
-from toprung.judge.report import write as markdown
-from toprung.judge.report.material import EnsembleSummary, Material, MemberSummary
+from toprung.judge.report import write
+from toprung.judge.report.material import (
+    Architecture,
+    EnsembleSummary,
+    Material,
+    MemberSummary,
+)
 from toprung.judge.verdicts import write_metrics
 from toprung.search.schedulers._base import rungs
 from toprung.ship.predictor import ENSEMBLE_NAME
@@ -30,7 +35,7 @@ def write_views(run: Run) -> None:
 
 
 def write_report(run: Run) -> None:
-    """Writes ``report.md`` and, where the test was opened, ``metrics.csv``."""
+    """Writes ``report.md``, ``report.html`` and, where the test was opened, ``metrics.csv``."""
     verdicts = read_verdicts(run)
     if verdicts is not None:
         write_metrics(run.folder.metrics, verdicts)
@@ -49,8 +54,12 @@ def write_report(run: Run) -> None:
         ladders=ladders(run.spec),
         ensemble=_ensemble(run),
         verdicts=verdicts,
+        architectures=_architectures(run),
+        member_logits={} if verdicts is None else read_members(run),
+        space=run.spec.space,
+        seed=run.spec.seed,
     )
-    markdown.write_report(run.folder.report, material)
+    write.write_report(run.folder.report, run.folder.page, material)
 
 
 def _seconds(events: Sequence[Event]) -> float:
@@ -94,6 +103,32 @@ def _ensemble(run: Run) -> EnsembleSummary | None:
         value=selection["value"],
         single=selection["single"],
     )
+
+
+def _architectures(run: Run) -> list[Architecture]:
+    """What each member says of itself, in the order of the ensemble."""
+    folder = run.folder.ensemble
+    if not (folder / ENSEMBLE_NAME).is_file():
+        return []
+    found = []
+    for member in read_json(folder / ENSEMBLE_NAME)["members"]:
+        file = folder / "members" / member["trial"] / "member.json"
+        if not file.is_file():
+            continue
+        facts = read_json(file)
+        counted = facts.get("parameters")
+        found.append(
+            Architecture(
+                trial=member["trial"],
+                backbone=member["backbone"],
+                source=str(member["source"]),
+                depth=facts.get("depth"),
+                max_length=int(facts["max_length"]),
+                values=facts["values"],
+                parameters=None if counted is None else (counted["all"], counted["trained"]),
+            )
+        )
+    return found
 
 
 def _spec_path(folder: Folder) -> str:

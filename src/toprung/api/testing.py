@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -29,6 +29,7 @@ from toprung.trial.history import TrialRecord
 
 Floats = npt.NDArray[Any]
 CONTENDERS = "contenders.json"
+MEMBERS = "members"
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def open_test(run: Run) -> Verdicts:
         found = learned.baseline.logits(split.content)
         fitted = _fit(run, partial(_predict_baseline, run, learned.baseline))
         contenders.append(Contender(learned.name, found, learned.seconds, thresholds=fitted))
-    _keep(run.folder.predictions, contenders, split.labels)
+    _keep(run.folder.predictions, contenders, split.labels, logits)
     return _judge(run, contenders, split.labels)
 
 
@@ -163,8 +164,20 @@ def _predict_baseline(run: Run, baseline: Baseline) -> Floats:
     return baseline.logits(run.dataset.splits[THRESHOLDS].content)
 
 
-def _keep(folder: Path, contenders: Sequence[Contender], labels: Floats) -> None:
+def read_members(run: Run) -> dict[str, Floats]:
+    """The members' logits on the test split, by trial; none where they were not kept."""
+    folder = run.folder.predictions / MEMBERS
+    return {file.stem: _load(file) for file in sorted(folder.glob("*.npy"))}
+
+
+def _keep(
+    folder: Path, contenders: Sequence[Contender], labels: Floats, members: Mapping[str, Floats]
+) -> None:
     with new_folder(folder) as aside:
+        (aside / MEMBERS).mkdir()
+        for trial, found in members.items():
+            file = aside / MEMBERS / f"{trial}.npy"
+            np.save(file, found.astype(np.float32), allow_pickle=False)
         np.save(aside / "labels.npy", labels, allow_pickle=False)
         for one in contenders:
             np.save(aside / f"{one.who}.npy", one.logits.astype(np.float32), allow_pickle=False)

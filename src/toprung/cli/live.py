@@ -64,6 +64,8 @@ class View:
             return self._decided(event)
         if kind in ("failed", "finalist"):
             return f"{trial} {event['reason']}"
+        if kind == "diagnosed":
+            return f"{trial} {event['title']}: {event['evidence']}"
         return f"search phase over: {event['reason']}" if kind == "closed" else None
 
     def _decided(self, event: Event) -> str:

@@ -77,6 +77,9 @@ def board_table(rows: Sequence[Row], metric: str) -> Table:
         own = {name: value for name, value in row.values.items() if name not in same}
         told = row.reason if row.reason.startswith(row.state) else f"{row.state}: {row.reason}"
         why = f"[dim]{escape(told)}[/]"
+        for finding in row.findings:
+            if finding.reason != row.reason:
+                why += f"\n[yellow]{escape(finding.reason)}[/]"
         style = "dim" if row.state == "baseline" else None
         table.add_row(
             "" if row.rank is None else str(row.rank),
@@ -151,7 +154,7 @@ def _print_next(search: Search, out: Console, built: bool) -> None:
         (command(search, "tensorboard"), "curves and hyperparameters", True),
         (command(search, "predict", *rows), "label new rows", built),
         (command(search, "resume", "--trials", "+20"), "search on", True),
-        (str(search.folder.report), "the report", built),
+        (str(search.folder.page), "the report, for a browser", built),
     ):
         if useful:
             out.print(f"  [bold]{escape(shown)}[/]  [dim]{what}[/]")

@@ -60,7 +60,7 @@ def calibrate(probabilities: Floats, labels: Labels, task: Task) -> Calibration:
         labels: of that split; not every class needs to occur.
         task: of the search.
     """
-    before, truth = _answers(probabilities, labels, task)
+    before, truth = answers_of(probabilities, labels, task)
     scores = np.log(np.maximum(before, _SMALLEST))
     classes = scores.shape[1]
     rows = np.arange(len(truth))
@@ -111,7 +111,7 @@ def expected_calibration_error(probabilities: Floats, labels: Labels, bins: int 
     return float(np.abs(gaps).sum() / len(labels))
 
 
-def _answers(probabilities: Floats, labels: Labels, task: Task) -> tuple[Floats, Labels]:
+def answers_of(probabilities: Floats, labels: Labels, task: Task) -> tuple[Floats, Labels]:
     """Rows of one answer each: (M, K) shares of the K possible ones, and (M,) the right one."""
     if not task.many:
         return probabilities, labels

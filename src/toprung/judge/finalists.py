@@ -42,6 +42,8 @@ def choose_finalists(
     has 0 and equal predictions 1, and of choices (backbone, adapter, pooling, loss, ...) that
     are equal. Where predictions are missing, the choices alone count. Ties fall to the better rank.
 
+    Trials that were ended for a symptom are chosen only where there are no others.
+
     Args:
         rows: of the leaderboard, best first.
         logits: (N, C) of trials on the stopping split.
@@ -49,7 +51,8 @@ def choose_finalists(
         task: of the search.
         penalty: 0 chooses by score alone.
     """
-    sound = [r for r in rows if r.score is not None and r.state not in _OUT]
+    able = [r for r in rows if r.score is not None and r.state not in _OUT]
+    sound = [r for r in able if not r.is_cut_by_diagnosis] or able
     # A further seed of a configuration (t0003-s1) is not another configuration.
     pool = [row for row in sound if "-s" not in row.trial][: _POOL_FACTOR * count]
     if not pool:

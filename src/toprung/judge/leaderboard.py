@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,12 @@ import pandas as pd
 
 from toprung.core.files import write_csv
 from toprung.trial.decision import State
+from toprung.trial.finding import Finding
 from toprung.trial.history import History, TrialRecord
 from toprung.trial.report import Metric
 from toprung.trial.space import Scalar, Values
 
-COLUMNS = ("rank", "trial", "score", "resource", "seconds", "state", "reason")
+COLUMNS = ("rank", "trial", "score", "resource", "seconds", "state", "reason", "diagnoses")
 _UNSOUND: tuple[State, ...] = ("diverged", "failed")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -31,6 +32,7 @@ class Row:
         seconds: spent on it.
         reason: why it stands where it does: of the last decision, or of the failure.
         values: its configuration, flat; empty for a baseline.
+        findings: symptoms that it showed; none for a baseline.
     """
 
     rank: int
@@ -41,6 +43,17 @@ class Row:
     state: State
     reason: str
     values: Values = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def diagnoses(self) -> str:
+        """The symptoms' titles in one cell."""
+        return "; ".join(finding.title for finding in self.findings)
+
+    @property
+    def is_cut_by_diagnosis(self) -> bool:
+        """Whether the trial was ended for a symptom."""
+        return any(finding.stops and finding.reason == self.reason for finding in self.findings)
 
 
 def rank_trials(history: History, metric: Metric) -> list[Row]:
@@ -61,7 +74,7 @@ def rank_trials(history: History, metric: Metric) -> list[Row]:
         return int(row.state in _UNSOUND), -metric.score(row.score), row.resource or 0, row.trial
 
     rows.sort(key=order)
-    return [Row(place, *_after_rank(row)) for place, row in enumerate(rows, 1)]
+    return [replace(row, rank=place) for place, row in enumerate(rows, 1)]
 
 
 def best_trial(rows: Sequence[Row]) -> Row | None:
@@ -147,11 +160,8 @@ def _of_trial(record: TrialRecord, metric: Metric) -> Row:
         state=record.state,
         reason=reason,
         values=record.config.values,
+        findings=tuple(record.findings),
     )
-
-
-def _after_rank(row: Row) -> tuple[Any, ...]:
-    return (row.trial, row.score, row.resource, row.seconds, row.state, row.reason, row.values)
 
 
 def _cell(value: Scalar) -> Scalar:

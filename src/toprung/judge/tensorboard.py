@@ -13,6 +13,7 @@ from tensorboard.plugins.text import summary_v2 as text_summary
 
 from toprung.judge.event_files import EventFile, empty_event_files
 from toprung.trial.decision import State
+from toprung.trial.finding import Finding
 from toprung.trial.history import History, TrialRecord
 from toprung.trial.journal import Event
 from toprung.trial.report import Metric, Report
@@ -32,7 +33,13 @@ _TEXT_TAGS = {
     "promoted": "promotion",
     "finalist": "promotion",
 }
-_OF_TRAINING = ("learning_rate", "gradient_norm", "rows_per_second", "auxiliary_loss")
+_OF_TRAINING = (
+    "learning_rate",
+    "gradient_norm",
+    "rows_per_second",
+    "auxiliary_loss",
+    "truncated_share",
+)
 # A process may have 1,024 files open as a rule; a closed one is opened again when it is due.
 _MOST_OPEN = 256
 
@@ -105,6 +112,8 @@ class Scalars:
             self._begin(record, wall_time)
         elif kind == "reported":
             self._tell_report(Report.from_json(event), wall_time)
+        elif kind == "diagnosed":
+            self._tell_finding(Finding.from_json(event), event["trial"], wall_time)
         elif kind in _TEXT_TAGS:
             self._tell_decision(record, event, wall_time)
 
@@ -154,6 +163,11 @@ class Scalars:
             self._end(record, wall_time)
         if record.state != "running":
             self._files.pop(trial).close()
+
+    def _tell_finding(self, finding: Finding, trial: str, wall_time: float) -> None:
+        words = f"{finding.reason}. {finding.remedy}"
+        text = text_summary.text_pb(f"diagnosis/{finding.symptom}", words)
+        self._write(trial, text, finding.resource, wall_time)
 
     def _end(self, record: TrialRecord, wall_time: float) -> None:
         trial = record.config.trial

@@ -45,6 +45,10 @@ class Build(ABC):
     def identity(self) -> list[str]:
         """Hashes of what decides the weights beside configuration and data."""
 
+    def measure_inputs(self) -> dict[str, float]:
+        """What is worth telling of the training rows, by name, in every report."""
+        return {}
+
     def state(self) -> dict[str, Any]:
         """What a checkpoint keeps beside weights and progress; JSON values."""
         return {} if self.auxiliary is None else self.auxiliary.state()

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from toprung.core.errors import TrialDiverged
+from toprung.data.tasks._base import Labels, Task
 from toprung.learn.batches import Rows, nested_order
 from toprung.learn.build import Build
 from toprung.learn.inputs import RowInputs
@@ -58,6 +59,24 @@ def predict(
     return result
 
 
+def answer_shares(task: Task, logits: NDArray[np.floating], labels: Labels) -> dict[str, float]:
+    """Shares of the rows with the most frequent answer, of the model's and of the true ones.
+
+    >>> from toprung.data.tasks.single_label import SingleLabel
+    >>> answer_shares(SingleLabel(), np.eye(2)[[0, 0, 0, 0]], np.array([0, 1, 0, 1]))
+    {'largest_predicted_share': 1.0, 'largest_true_share': 0.5}
+    """
+    answered = task.decide(task.probabilities(logits))
+    true = task.marks(labels, answered.shape[1])
+    return {"largest_predicted_share": _most(answered), "largest_true_share": _most(true)}
+
+
+def _most(marks: NDArray[np.bool_]) -> float:
+    """The share of the most frequent row of (N, C)."""
+    _, counts = np.unique(np.packbits(marks, axis=1), axis=0, return_counts=True)
+    return float(counts.max() / len(marks))
+
+
 def rows_to_score(
     strata: Mapping[str, Rows], resource: Resource, point: int, *, unit: int
 ) -> dict[str, Rows]:
@@ -88,8 +107,7 @@ def score_held_out(
 ) -> dict[str, float]:
     """Metrics of a trial at a point, on the stopping rows; scores of whole splits are kept.
 
-    ``evaluated_rows`` are those of all splits, ``largest_predicted_share`` is the share of the
-    stopping rows that the most frequent answer is given to.
+    ``evaluated_rows`` are those of all splits; ``answer_shares`` are of the stopping rows.
 
     Args:
         build: the trial's model and inputs.
@@ -116,8 +134,7 @@ def score_held_out(
             write_scores(folder / f"{point}.{name}.npy", logits)
         if name == "stopping":
             metrics = task.measure(logits, split.labels[rows])
-            answers = task.decide(task.probabilities(logits))
-            metrics["largest_predicted_share"] = float(answers.mean(axis=0).max())
+            metrics |= answer_shares(task, logits, split.labels[rows])
     return {**metrics, "evaluated_rows": scored}
 
 

@@ -28,6 +28,14 @@ class Model(nn.Module):
         return 0
 
 
+def count_parameters(model: Model) -> dict[str, int]:
+    """How many numbers a model has, and how many of them are trained."""
+    return {
+        "all": sum(p.numel() for p in model.parameters()),
+        "trained": sum(p.numel() for p in model.trainable().values()),
+    }
+
+
 class Classifier(Model):
     """Token ids to scores.
 

@@ -27,7 +27,7 @@ from toprung.learn.device import resolve_device, take_share
 from toprung.learn.evaluate import score_held_out
 from toprung.learn.loop import Feed, Loop, Passes, Progress
 from toprung.learn.losses._base import Loss
-from toprung.learn.model import load_weights
+from toprung.learn.model import count_parameters, load_weights
 from toprung.learn.optimizer import Optimizer
 from toprung.learn.patience import Patience
 from toprung.learn.plan import Plan
@@ -188,6 +188,7 @@ class Run:
             metrics["train_loss"] = self.loop.take_mean_loss()
             if self.build.auxiliary is not None:
                 metrics["auxiliary_loss"] = self.build.auxiliary.take_mean()
+            metrics |= self.build.measure_inputs()
             metrics["learning_rate"] = self.loop.optimizer.rate
             metrics["rows_per_second"] = self._trained_rows / max(1e-9, self._trained_seconds)
         else:  # nothing was trained since
@@ -281,6 +282,7 @@ class Run:
                 **self.build.facts(),
                 "data_sha256": self.plan.dataset.sha256,
                 "rows": self.plan.rows,
+                "parameters": count_parameters(self.model),
             },
         }
 

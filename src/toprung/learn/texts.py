@@ -71,6 +71,9 @@ class TextBuild(Build):
         )
         return self.fed
 
+    def measure_inputs(self) -> dict[str, float]:
+        return {"truncated_share": float((self.fed.lengths >= self.max_length).mean())}
+
     def identity(self) -> list[str]:
         return [self.backbone.sha256, self.backbone.tokenizer_sha256]
 

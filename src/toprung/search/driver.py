@@ -8,14 +8,15 @@ from contextlib import AbstractContextManager
 
 from toprung import __version__
 from toprung.core.seeds import derive_seed
-from toprung.search.failures import common_failure, judge
+from toprung.search.failures import common_failure, judge, why_over
 from toprung.search.ledger import Ledger, Watcher
 from toprung.search.plan import Plan
 from toprung.search.replay import Replay, state, word
 from toprung.search.schedulers._base import Scheduler
 from toprung.search.searchers._base import Observation, Searcher
+from toprung.search.symptoms import Diagnose, Symptoms, find_nothing
 from toprung.trial.config import Assignment, trial_id
-from toprung.trial.decision import Continue, Decision, Failure, State, Stop, Verdict
+from toprung.trial.decision import Continue, Decision, Failure, Promotion, State, Stop, Verdict
 from toprung.trial.history import TrialRecord
 from toprung.trial.journal import Event, Journal
 from toprung.trial.report import Report, examine
@@ -44,15 +45,16 @@ class Driver:
         journal: Journal,
         *,
         watchers: Sequence[Watcher] = (),
+        diagnose: Diagnose = find_nothing,
     ) -> None:
         """Opens the search: replays the journal, then recovers what was cut off.
 
         Args:
             plan: of the search.
-            scheduler: prepared.
-            searcher: prepared.
+            scheduler, searcher: prepared.
             journal: open; its earlier events are replayed.
             watchers: called with each new event, after it is durable.
+            diagnose: tells the symptoms of a trial.
 
         Raises:
             GiveUp: the journal's decisions are not those that these rules take.
@@ -62,6 +64,7 @@ class Driver:
         self.interrupted = False
         self._ledger = Ledger(journal, watchers)
         self.history, self._write = self._ledger.history, self._ledger.write
+        self._symptoms = Symptoms(diagnose, self.history, self._write)
         self._scheduler, self._searcher = scheduler, searcher
         self._queue: deque[str] = deque()
         self.between = frozenset(p for p in plan.resource.points if not scheduler.decides_at(p))
@@ -126,6 +129,7 @@ class Driver:
             shrink=shrink,
         )
         self.active.discard(trial)
+        self._symptoms.look(record)
         if verdict.retry:
             self._queue.append(trial)
         else:
@@ -157,7 +161,7 @@ class Driver:
             for record in self.history.in_state("paused"):
                 verdict = Stop(self._scheduler.verdict(record.config.trial))
                 self._write_decision(record, record.resource, verdict, by="end")
-            self._write("closed", reason=self._why_over())
+            self._write("closed", reason=why_over(self.history, self.plan, self._spent()))
 
     def train_fully(
         self, trials: Sequence[str], *, seeds: int = 1, anew: bool = False
@@ -206,10 +210,12 @@ class Driver:
         return self._promoted() or self._suggested() or self._last_climb()
 
     def _promoted(self) -> TrialRecord | None:
-        promotion = None if self._spent() else self._scheduler.promote()
+        return None if self._spent() else self._climb(self._scheduler.promote(), "rule")
+
+    def _climb(self, promotion: Promotion | None, by: str) -> TrialRecord | None:
         if promotion is None:
             return None
-        self._write("promoted", trial=promotion.trial, reason=promotion.reason, by="rule")
+        self._write("promoted", trial=promotion.trial, reason=promotion.reason, by=by)
         return self.history.trials[promotion.trial]
 
     def _suggested(self) -> TrialRecord | None:
@@ -234,26 +240,25 @@ class Driver:
         return self.history.trials[name]
 
     def _last_climb(self) -> TrialRecord | None:
-        if self.active:
-            return None
-        promotion = self._scheduler.finale()
-        if promotion is None:
-            return None
-        self._write("promoted", trial=promotion.trial, reason=promotion.reason, by="finale")
-        return self.history.trials[promotion.trial]
+        return None if self.active else self._climb(self._scheduler.finale(), "finale")
 
     def _decide(self, record: TrialRecord, report: Report) -> Decision:
         found = examine(report, self.plan.metric, record.resource)
         if isinstance(found, Failure):
             verdict = self.fail(record.config.trial, found)
             return Stop(verdict.reason)
+        symptom, by = self._symptoms.look(record), "rule"
+        top = self.plan.resource.max
         if record.finalist:
             decision: Decision = Continue("trained to the last rung for the ensemble")
-            if report.resource >= self.plan.resource.max:
+            if report.resource >= top:
                 decision = Stop("fully trained for the ensemble", completed=True)
+        elif symptom and report.resource < top and report.resource not in self.between:
+            self._scheduler.drop(record.config.trial)
+            decision, by = Stop(symptom.reason), "diagnosis"
         else:
             decision = self._scheduler.decide(record.config.trial, report.resource, found)
-        self._write_decision(record, report.resource, decision, by="rule")
+        self._write_decision(record, report.resource, decision, by=by)
         if not isinstance(decision, Continue):
             self.active.discard(record.config.trial)
         return decision
@@ -278,13 +283,6 @@ class Driver:
 
     def _spent(self) -> bool:
         return self.plan.is_spent(self.elapsed() - self.history.extended_at)
-
-    def _why_over(self) -> str:
-        if alike := common_failure(self.history):
-            return f"every trial failed alike ({alike.kind}): {alike.message}"
-        if self._spent():
-            return f"the time budget of {self.plan.seconds:.0f} s is spent"
-        return f"{len(self.history.trials)} trials were tried"
 
     def _recover(self) -> None:
         """Decides what was reported but not decided, and queues what ran when all ended."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from toprung.search.plan import Plan
 from toprung.trial.decision import Failure, Verdict
 from toprung.trial.history import History
 
@@ -43,3 +44,12 @@ def common_failure(history: History) -> Failure | None:
     if len(ends) < SAME_FAILURES or len({failure.kind for failure in ends}) > 1:
         return None
     return ends[-1]
+
+
+def why_over(history: History, plan: Plan, spent: bool) -> str:
+    """Why the search phase ends, in words; ``spent`` says whether its time is up."""
+    if alike := common_failure(history):
+        return f"every trial failed alike ({alike.kind}): {alike.message}"
+    if spent:
+        return f"the time budget of {plan.seconds:.0f} s is spent"
+    return f"{len(history.trials)} trials were tried"

@@ -66,6 +66,9 @@ class Replay:
     def _decided(self, event: Event, record: TrialRecord) -> None:
         if event["by"] == "end" or record.finalist:
             return
+        if event["by"] == "diagnosis":
+            self.scheduler.drop(record.config.trial)
+            return
         report = next(r for r in record.reports if r.resource == event["resource"])
         score = self.metric.score(report.metrics[self.metric.name])
         decision = self.scheduler.decide(record.config.trial, report.resource, score)

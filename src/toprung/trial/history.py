@@ -8,6 +8,7 @@ from typing import Any
 
 from toprung.trial.config import TrialConfig
 from toprung.trial.decision import Failure, State
+from toprung.trial.finding import Finding
 from toprung.trial.journal import Event
 from toprung.trial.report import Metric, Report, number_from_json
 
@@ -30,6 +31,7 @@ class TrialRecord:
             the search that starts the trial again does not change it. None while it waits.
         seq: number of the trial's last event; orders those that wait for a slot.
         finalist: whether it is trained to the last rung for the ensemble.
+        findings: symptoms that were diagnosed, in the order in which they showed.
     """
 
     config: TrialConfig
@@ -47,6 +49,7 @@ class TrialRecord:
     began: float | None = None
     seq: int = 0
     finalist: bool = False
+    findings: list[Finding] = field(default_factory=list)
 
     def usable(self, metric: Metric) -> list[Report]:
         """The reports that carry the metric, up to the resource that counts."""
@@ -84,6 +87,7 @@ class History:
         data_sha256: of the rows that the search learns from; None before they were read.
         precision: that trials compute in, where it was measured; None where the spec says it.
         ensembles: what was ensembled, newest last.
+        known_of_data: symptoms of the rows themselves, which are told once.
     """
 
     trials: dict[str, TrialRecord] = field(default_factory=dict)
@@ -100,6 +104,7 @@ class History:
     data_sha256: str | None = None
     precision: str | None = None
     ensembles: list[Mapping[str, Any]] = field(default_factory=list)
+    known_of_data: set[str] = field(default_factory=set)
 
     @classmethod
     def of(cls, events: Iterable[Event]) -> History:
@@ -166,6 +171,13 @@ def _failed(history: History, event: Event) -> None:
     record.reports = [r for r in record.reports if r.resource <= record.resource]
 
 
+def _diagnosed(history: History, event: Event) -> None:
+    finding = Finding.from_json(event)
+    history.trials[event["trial"]].findings.append(finding)
+    if finding.of_data:
+        history.known_of_data.add(finding.symptom)
+
+
 def _finalist(history: History, event: Event) -> None:
     record = history.trials[event["trial"]]
     record.finalist, record.state, record.reason = True, "running", event["reason"]
@@ -225,6 +237,7 @@ _CHANGES: Mapping[str, Callable[[History, Event], None]] = {
     "decided": _decided,
     "promoted": _promoted,
     "failed": _failed,
+    "diagnosed": _diagnosed,
     "finalist": _finalist,
     "chosen": _chosen,
     "data": _data,

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import numpy as np
+
+from toprung.judge.blends import Growth
+from toprung.judge.report.charts.ensemble import draw_disagreement, draw_growth
 from toprung.judge.report.markdown import code, escape, table
 from toprung.judge.report.material import EnsembleSummary
+from toprung.judge.report.parts import Part
 from toprung.trial.report import Metric
 
 
-def tell_ensemble(ensemble: EnsembleSummary, metric: Metric) -> list[str]:
-    """Lines of the section."""
+def tell_ensemble(
+    ensemble: EnsembleSummary, metric: Metric, *, growth: Growth | None = None, size: str = ""
+) -> list[Part]:
+    """Parts of the section.
+
+    Args:
+        ensemble: and what was measured on the selection split.
+        metric: of the search.
+        growth: the members on the test split, where there are several.
+        size: what it costs at prediction time, in a sentence.
+    """
     body = [
         [
             code(member.trial),
@@ -32,8 +46,33 @@ def tell_ensemble(ensemble: EnsembleSummary, metric: Metric) -> list[str]:
         f"Temperature {calibration.temperature:.3f} {effect} the blend; on the selection split it "
         f"takes the expected calibration error from {calibration.ece_before:.4f} to "
         f"{calibration.ece_after:.4f}. Weights and temperature were fitted on those rows, so the "
-        "figures of this section flatter; those of the test split do not.",
+        "figures flatter; those of the test split do not.",
         "",
+        *([escape(size), ""] if size else []),
+        *(_tell_growth(growth, metric) if growth is not None else []),
+    ]
+
+
+def _tell_growth(growth: Growth, metric: Metric) -> list[Part]:
+    others = growth.disagreement[~np.eye(len(growth.members), dtype=bool)]
+    count = len(growth.members)
+    body = [
+        [str(size), code(name), f"{alone:.4f}", f"{together:.4f}"]
+        for size, (name, alone, together) in enumerate(
+            zip(growth.members, growth.alone, growth.together, strict=True), 1
+        )
+    ]
+    name = escape(metric.name)
+    return [
+        "### Member by member, on the test split",
+        "",
+        f"Two members answer {others.mean():.1%} of the rows otherwise on average; {count} "
+        f"together reach {growth.together[-1]:.4f} before the temperature, the first alone "
+        f"{growth.together[0]:.4f}.",
+        "",
+        draw_growth(growth, metric),
+        *([draw_disagreement(growth)] if count > 2 else []),
+        *table(["size", "with", f"{name} alone", f"{name} together"], body, numbers=2),
     ]
 
 

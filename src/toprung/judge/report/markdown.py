@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from toprung.judge.leaderboard import plain_text
 
@@ -43,9 +43,19 @@ def code_block(text: str, language: str = "") -> list[str]:
     return [f"{fence}{language}", *kept, fence, ""]
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: int = 0) -> list[str]:
-    """Lines of a table, whose cells are Markdown already; the last ``numbers`` align right."""
-    marks = ["---"] * (len(header) - numbers) + ["---:"] * numbers
+def table(
+    header: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    numbers: int = 0,
+    right: Collection[int] = (),
+) -> list[str]:
+    """Lines of a table, whose cells are Markdown already.
+
+    The last ``numbers`` columns align right, and those whose places are in ``right``.
+    """
+    first = len(header) - numbers
+    marks = ["---:" if i >= first or i in right else "---" for i in range(len(header))]
     lines = [_line(header), _line(marks), *(_line(row) for row in rows)]
     return [*lines, ""]
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
+
 from toprung.data.dataset import Dataset
 from toprung.judge.calibrate import Calibration
 from toprung.judge.verdicts import Verdicts
 from toprung.trial.config import Resource
 from toprung.trial.journal import Event
 from toprung.trial.report import Metric
+from toprung.trial.space import Space, Values
 
 
 @dataclass(frozen=True)
@@ -21,6 +25,27 @@ class MemberSummary:
     weight: float
     backbone: str
     score: float | None = None
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What a trained model is built of.
+
+    Attributes:
+        source: where its backbone's weights come from.
+        depth: layers that are kept; None for all.
+        max_length: longest text in tokens.
+        values: its configuration.
+        parameters: all, and those that were trained; None where they were not counted.
+    """
+
+    trial: str
+    backbone: str
+    source: str
+    depth: int | None
+    max_length: int
+    values: Values
+    parameters: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -52,6 +77,10 @@ class Material:
         versions: of Python, the libraries and the machine's kind.
         events: of the journal.
         ladders: the rungs of each of the scheduler's brackets; empty without early stopping.
+        architectures: of the members.
+        member_logits: (N, C) of each member on the test split, where they were kept.
+        space: that was searched.
+        seed: of the search.
     """
 
     name: str
@@ -65,3 +94,7 @@ class Material:
     ladders: Mapping[int, Sequence[int]] = field(default_factory=dict)
     ensemble: EnsembleSummary | None = None
     verdicts: Verdicts | None = None
+    architectures: Sequence[Architecture] = ()
+    member_logits: Mapping[str, NDArray[np.floating]] = field(default_factory=dict)
+    space: Space | None = None
+    seed: int = 0

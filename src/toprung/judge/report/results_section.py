@@ -2,31 +2,75 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from toprung.judge.counts import ClassCounts, count_classes
+from toprung.judge.reliability import ClassCurve, class_curves, reliability, threshold_curves
+from toprung.judge.report.charts.results import (
+    MOST_CELLS,
+    draw_classes,
+    draw_confusion,
+    draw_contenders,
+    draw_curves,
+    draw_reliability,
+    draw_thresholds,
+)
 from toprung.judge.report.markdown import code, escape, table
-from toprung.judge.sentences import bounds, duration, say_verdicts
+from toprung.judge.report.parts import Part
+from toprung.judge.sentences import bounds, duration
 from toprung.judge.verdicts import Verdicts
 
 _FULL_MATRIX = 20
 _PAIRS = 20
 
 
-def tell_results(verdicts: Verdicts) -> list[str]:
-    """Lines of the sections."""
+def tell_results(verdicts: Verdicts) -> list[Part]:
+    """Parts of the section."""
+    names, task = verdicts.label_names, verdicts.task
+    probabilities = task.probabilities(verdicts.first.logits)
+    curves = class_curves(probabilities, verdicts.labels, task, names)
     return [
         "## Results on the test split",
         "",
-        *(f"- {escape(sentence)}" for sentence in say_verdicts(verdicts)),
-        "",
+        draw_contenders(verdicts),
         *_tell_contenders(verdicts),
         *_tell_gains(verdicts),
-        *([] if verdicts.task.many else _tell_confusion(verdicts)),
-        *_tell_classes(verdicts),
+        *([] if task.many else _tell_confusion(verdicts)),
+        *_tell_classes(verdicts, curves),
+        *(draw_curves(curves) if curves else []),
+        *_draw_thresholds(verdicts),
     ]
+
+
+def tell_calibration(verdicts: Verdicts, temperature: float) -> list[Part]:
+    """Parts of the section; the first contender is the ensemble after its temperature."""
+    task, labels = verdicts.task, verdicts.labels
+    logits = np.asarray(verdicts.first.logits, np.float64)
+    before = reliability(task.probabilities(logits * temperature), labels, task)
+    after = reliability(task.probabilities(logits), labels, task)
+    verdict = "helps" if after.error < before.error else "does not help"
+    return [
+        "## Calibration",
+        "",
+        f"On the test split the temperature {temperature:.3f}, which was fitted on other rows, "
+        f"takes the expected calibration error of {code(verdicts.first.who)} from "
+        f"{before.error:.4f} to {after.error:.4f} (15 bins): it {verdict} there.",
+        "",
+        draw_reliability(before, after),
+    ]
+
+
+def _draw_thresholds(verdicts: Verdicts) -> list[Part]:
+    first, task = verdicts.first, verdicts.task
+    if not task.many or first.thresholds is None:
+        return []
+    shares = task.probabilities(first.logits)
+    curves = threshold_curves(shares, verdicts.labels, first.thresholds, verdicts.label_names)
+    return [draw_thresholds(curves)] if curves else []
 
 
 def _tell_contenders(verdicts: Verdicts) -> list[str]:
@@ -51,29 +95,34 @@ def _tell_gains(verdicts: Verdicts) -> list[str]:
     names = list(verdicts.metrics[verdicts.first.who])
     body = [
         [
-            code(other),
-            *(f"{gain[name].value:+.4f} ({bounds(gain[name], signed=True)})" for name in names),
+            escape(name),
+            *(
+                f"{gain[name].value:+.4f} ({bounds(gain[name], signed=True)})"
+                for gain in verdicts.gains.values()
+            ),
         ]
-        for other, gain in verdicts.gains.items()
+        for name in names
     ]
     return [
         f"Gain of {code(verdicts.first.who)} over each other, with its 95 % interval from 1,000 "
         "paired bootstrap resamples; above 0 is better, also where a metric is to be small:",
         "",
-        *table(["over", *(escape(name) for name in names)], body, numbers=len(names)),
+        *table(["metric", *map(code, verdicts.gains)], body, numbers=len(verdicts.gains)),
     ]
 
 
-def _tell_confusion(verdicts: Verdicts) -> list[str]:
+def _tell_confusion(verdicts: Verdicts) -> list[Part]:
     names = [escape(name) for name in verdicts.label_names]
     matrix = confusion_matrix(verdicts)
-    title = [f"### Confusion of {code(verdicts.first.who)}", ""]
+    title: list[Part] = [f"### Confusion of {code(verdicts.first.who)}", ""]
     if len(names) <= _FULL_MATRIX:
         body = [
             [name, *(f"{count:,}" for count in row)]
             for name, row in zip(names, matrix.tolist(), strict=True)
         ]
-        return [*title, *table(["actual \\ predicted", *names], body, numbers=len(names))]
+        head = ["actual \\ predicted", *names]
+        drawn = draw_confusion(matrix, verdicts.label_names)
+        return [*title, drawn, *table(head, body, numbers=len(names))]
     wrong = matrix.copy()
     np.fill_diagonal(wrong, 0)
     order = np.argsort(-wrong, axis=None, kind="stable")[:_PAIRS]
@@ -86,12 +135,15 @@ def _tell_confusion(verdicts: Verdicts) -> list[str]:
     if not body:
         return [*title, "No row was confused.", ""]
     header = ["actual", "predicted", "rows", "share of actual"]
-    return [*title, "The most confused pairs:", "", *table(header, body, numbers=2)]
+    drawn = [draw_confusion(matrix, verdicts.label_names)] if len(names) <= MOST_CELLS else []
+    return [*title, *drawn, "The most confused pairs:", "", *table(header, body, numbers=2)]
 
 
-def _tell_classes(verdicts: Verdicts) -> list[str]:
+def _tell_classes(verdicts: Verdicts, curves: Sequence[ClassCurve]) -> list[Part]:
     if verdicts.task.many:
         return _tell_labels(verdicts)
+    ranks = {curve.name: (curve.auc, curve.average_precision) for curve in curves}
+    ranks = ranks if len(ranks) > 1 else {}
     predicted = verdicts.first.logits.argmax(axis=1)
     counts = count_classes(verdicts.labels, predicted, len(verdicts.label_names))
     columns = zip(
@@ -103,18 +155,25 @@ def _tell_classes(verdicts: Verdicts) -> list[str]:
         strict=True,
     )
     body = [
-        [escape(name), f"{precision:.4f}", f"{recall:.4f}", f"{f1:.4f}", f"{support:,.0f}"]
+        [
+            escape(name),
+            *(f"{value:.4f}" for value in (precision, recall, f1, *ranks.get(name, ()))),
+            *([""] * (0 if name in ranks or not ranks else 2)),
+            f"{support:,.0f}",
+        ]
         for name, precision, recall, f1, support in columns
     ]
-    header = ["class", "precision", "recall", "F1", "support"]
+    more = ["AUC", "average precision"] if ranks else []
+    header = ["class", "precision", "recall", "F1", *more, "support"]
     return [
         f"### Classes, by {code(verdicts.first.who)}",
         "",
-        *table(header, body, numbers=4),
+        draw_classes(verdicts.label_names, counts.f1().tolist(), counts.actual.tolist()),
+        *table(header, body, numbers=len(header) - 1),
     ]
 
 
-def _tell_labels(verdicts: Verdicts) -> list[str]:
+def _tell_labels(verdicts: Verdicts) -> list[Part]:
     """Each class by itself, at its threshold, and how well its probability ranks the rows."""
     first = verdicts.first
     task, labels = verdicts.task, verdicts.labels
@@ -146,6 +205,7 @@ def _tell_labels(verdicts: Verdicts) -> list[str]:
     return [
         f"### Classes, by {code(first.who)}",
         "",
+        draw_classes(verdicts.label_names, counts.f1().tolist(), counts.actual.tolist()),
         *table([*header, "support"], body, numbers=7),
         *_tell_half(verdicts),
     ]

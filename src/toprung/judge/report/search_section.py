@@ -6,10 +6,20 @@ from collections import Counter
 from collections.abc import Sequence
 
 from toprung.judge.budget import RungCount, Savings, count_rungs, savings, search_phase
+from toprung.judge.importance import importance
 from toprung.judge.leaderboard import Row
+from toprung.judge.report.charts.search import (
+    draw_history,
+    draw_importance,
+    draw_parallel,
+    draw_rungs,
+    draw_timeline,
+)
 from toprung.judge.report.markdown import code, escape, table
 from toprung.judge.report.material import Material
+from toprung.judge.report.parts import Part
 from toprung.judge.sentences import duration
+from toprung.judge.timeline import timeline
 from toprung.trial.history import History
 from toprung.trial.space import Values
 
@@ -17,9 +27,10 @@ _TOP = 15
 _MOST_CUTS = 60
 
 
-def tell_leaderboard(rows: Sequence[Row], metric: str, unit: str) -> list[str]:
+def tell_leaderboard(rows: Sequence[Row], metric: str, unit: str) -> list[Part]:
     """The best trials, and every baseline whatever its rank."""
     shown = [row for row in rows if row.rank <= _TOP or row.state == "baseline"]
+    same = _shared([row.values for row in rows if row.values])
     body = [
         [
             str(row.rank),
@@ -28,7 +39,7 @@ def tell_leaderboard(rows: Sequence[Row], metric: str, unit: str) -> list[str]:
             "" if row.resource is None else f"{row.resource:,}",
             duration(row.seconds),
             row.state,
-            _configuration(row.values),
+            _configuration({k: v for k, v in row.values.items() if k not in same}),
         ]
         for row in shown
     ]
@@ -40,13 +51,14 @@ def tell_leaderboard(rows: Sequence[Row], metric: str, unit: str) -> list[str]:
         "",
         "Measured on the stopping split; a trial's best report counts.",
         "",
-        *table(header, body),
+        *table(header, body, right=(0, 2, 3, 4)),
+        *([f"Every trial: {_configuration(same)}.", ""] if same else []),
         *note,
     ]
 
 
-def tell_search(material: Material, history: History) -> list[str]:
-    """What was spent and saved, the rungs, the cuts and the failures."""
+def tell_search(material: Material, history: History, rows: Sequence[Row]) -> list[Part]:
+    """What was spent and saved, the rungs, the cuts, the parameters and the failures."""
     phase = search_phase(material.events)
     saved = savings(phase, material.resource)
     counts = count_rungs(phase, material.metric, material.ladders)
@@ -55,10 +67,86 @@ def tell_search(material: Material, history: History) -> list[str]:
         "",
         *_tell_course(material, phase, history),
         *_tell_savings(saved, material),
+        *_tell_cost(history),
+        *_draw_history(material, rows),
         *_tell_rungs([count for count in counts if count.reached], material),
+        *_draw_rungs(material, phase),
         *_tell_cuts(phase, material.resource.unit),
         *_tell_failures(history),
+        *_draw_timeline(material, history),
+        *_tell_parameters(material, phase, rows),
     ]
+
+
+def _tell_cost(history: History) -> list[str]:
+    """Where the seconds of training went."""
+    records = list(history.trials.values())
+    total = sum(record.seconds for record in records)
+    if not total:
+        return []
+    final = sum(record.seconds for record in records if record.finalist)
+    share = f"; {duration(final)} of it went into trials for the ensemble" if final else ""
+    plain = sum(one.seconds for one in history.baselines.values())
+    baselines = f" The baselines took {duration(plain)}." if history.baselines else ""
+    return [
+        f"Cost: all trials trained and scored for {duration(total)} together{share}.{baselines}",
+        "",
+    ]
+
+
+def _draw_history(material: Material, rows: Sequence[Row]) -> list[Part]:
+    tried = [row for row in rows if row.state != "baseline" and row.score is not None]
+    if len(tried) < 2:
+        return []
+    metric = material.metric
+    scored = [row for row in rows if row.state == "baseline" and row.score is not None]
+    best = max(scored, key=lambda row: metric.score(row.score or 0.0), default=None)
+    baseline = None if best is None or best.score is None else (best.trial, best.score)
+    return [draw_history(rows, metric, baseline)]
+
+
+def _draw_rungs(material: Material, phase: History) -> list[Part]:
+    figures: list[Part] = []
+    for bracket, ladder in sorted(material.ladders.items()):
+        records = [r for r in phase.trials.values() if r.bracket == bracket and r.resource]
+        if len(ladder) > 1 and records:
+            unit = material.resource.unit
+            figures.append(draw_rungs(records, material.metric, ladder, unit))
+    return figures
+
+
+def _tell_parameters(material: Material, phase: History, rows: Sequence[Row]) -> list[Part]:
+    """Parallel coordinates, and which parameters mattered where that can be said."""
+    parallel = draw_parallel(rows, material.metric)
+    lowest = min((ladder[0] for ladder in material.ladders.values()), default=material.resource.max)
+    found = importance(list(phase.trials.values()), material.metric, lowest, material.seed)
+    if parallel is None and found is None:
+        return []
+    lines: list[Part] = ["### Parameters", "", *([parallel] if parallel is not None else [])]
+    if found is None:
+        return lines
+    body = [
+        [code(name), f"{share:.1%}", f"{spread:.1%}"] for name, share, spread in found.parameters
+    ]
+    unit = escape(material.resource.unit)
+    return [
+        *lines,
+        f"Importance for {code(material.metric.name)} at {found.resource:,} {unit}, which all "
+        f"{found.trials} trials have in common: the permutation importance of a random forest "
+        f"that explains {found.explained:.0%} of the variance of trials that it did not see.",
+        "",
+        draw_importance(found, material.metric, material.resource.unit),
+        *table(["parameter", "importance", "standard deviation"], body, numbers=2),
+    ]
+
+
+def _draw_timeline(material: Material, history: History) -> list[Part]:
+    stretches = timeline(material.events)
+    if not stretches or max(stretch.end for stretch in stretches) <= 0:
+        return []
+    top = material.resource.max
+    best = {n for n, r in history.trials.items() if r.finalist or r.resource >= top}
+    return [draw_timeline(stretches, best)]
 
 
 def _tell_course(material: Material, phase: History, history: History) -> list[str]:
@@ -140,6 +228,14 @@ def _tell_failures(history: History) -> list[str]:
     ]
     header = ["trial", "class", "failures", "state now", "message"]
     return [f"Failures, in {_count(len(failed), 'trial')}:", "", *table(header, body)]
+
+
+def _shared(tried: Sequence[Values]) -> Values:
+    """What every one of several configurations has in common."""
+    if len(tried) < 2:
+        return {}
+    rest = tried[1:]
+    return {k: v for k, v in tried[0].items() if all(k in o and o[k] == v for o in rest)}
 
 
 def _configuration(values: Values) -> str:

@@ -1,43 +1,160 @@
-"""Puts the report's sections together and writes ``report.md``."""
+"""Puts the report's sections together, and writes ``report.md`` and ``report.html``."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from toprung.core.files import write_text
-from toprung.judge.leaderboard import rank_trials
+from toprung.judge.blends import Growth, grow
+from toprung.judge.courses import study_courses
+from toprung.judge.diagnosing import gather
+from toprung.judge.leaderboard import Row, best_trial, rank_trials
+from toprung.judge.mistakes import Mistakes, find_mistakes
+from toprung.judge.recommendations import recommend
+from toprung.judge.report.architecture_section import say_size, tell_architecture
 from toprung.judge.report.data_section import tell_data
 from toprung.judge.report.ensemble_section import tell_ensemble
+from toprung.judge.report.errors_section import tell_mistakes
 from toprung.judge.report.markdown import code, code_block, escape, table
 from toprung.judge.report.material import Material
-from toprung.judge.report.results_section import tell_results
+from toprung.judge.report.page import render_page
+from toprung.judge.report.parts import Part, markdown_lines
+from toprung.judge.report.results_section import tell_calibration, tell_results
 from toprung.judge.report.search_section import tell_leaderboard, tell_search
+from toprung.judge.report.training_section import (
+    tell_diagnoses,
+    tell_recommendations,
+    tell_training,
+)
 from toprung.judge.sentences import say_verdicts
 from toprung.trial.history import History
 
 
-def render_report(material: Material) -> str:
-    """The report as Markdown; the same material gives the same text."""
+def compose(material: Material) -> list[Part]:
+    """The whole report, computed once; the same material gives the same parts."""
     history = History.of(material.events)
     rows = rank_trials(history, material.metric)
-    lines = [f"# {escape(material.name)}", ""]
+    mistakes = _mistakes(material)
+    parts: list[Part] = [f"# {escape(material.name)}", ""]
     if material.verdicts is not None:
-        lines += [escape(" ".join(say_verdicts(material.verdicts))), ""]
-    lines += tell_leaderboard(rows, material.metric.name, material.resource.unit)
-    lines += tell_search(material, history)
-    if material.ensemble is not None:
-        lines += tell_ensemble(material.ensemble, material.metric)
+        parts += [escape(" ".join(say_verdicts(material.verdicts))), ""]
+    parts += _recommendations(material, history, rows, mistakes)
     if material.verdicts is not None:
-        lines += tell_results(material.verdicts)
-    lines += tell_data(material.dataset)
-    lines += ["## Configuration", "", *code_block(material.spec, "yaml")]
-    lines += _tell_repetition(material)
-    return "\n".join(lines).rstrip("\n") + "\n"
+        parts += tell_results(material.verdicts)
+    if material.verdicts is not None and material.ensemble is not None:
+        temperature = material.ensemble.calibration.temperature
+        parts += tell_calibration(material.verdicts, temperature)
+    if mistakes is not None and material.verdicts is not None:
+        many = material.verdicts.task.many
+        names = material.dataset.label_names
+        parts += tell_mistakes(mistakes, label_names=names, many=many)
+    parts += _ensemble(material, rows)
+    parts += tell_leaderboard(rows, material.metric.name, material.resource.unit)
+    parts += tell_search(material, history, rows)
+    parts += _training(material, history, rows)
+    parts += tell_data(material.dataset, truncated=_truncated(material, history, rows))
+    parts += tell_architecture(material.architectures)
+    parts += ["## Configuration", "", *code_block(material.spec, "yaml")]
+    return [*parts, *_tell_repetition(material)]
 
 
-def write_report(path: Path, material: Material) -> None:
-    """Writes the report whole, or leaves the old one."""
-    write_text(path, render_report(material))
+def render_report(material: Material) -> str:
+    """The report as Markdown, without its figures."""
+    return _as_markdown(compose(material))
+
+
+def write_report(path: Path, page: Path, material: Material) -> None:
+    """Writes the report twice, each whole, or leaves the old ones."""
+    parts = compose(material)
+    write_text(path, _as_markdown(parts))
+    write_text(page, render_page(parts, material))
+
+
+def _as_markdown(parts: list[Part]) -> str:
+    return "\n".join(markdown_lines(parts)).rstrip("\n") + "\n"
+
+
+def _mistakes(material: Material) -> Mistakes | None:
+    test = material.dataset.splits.get("test")
+    if material.verdicts is None or test is None:
+        return None
+    # Predictions that were kept of other rows tell nothing about these.
+    same = len(test) == len(material.verdicts.labels)
+    return find_mistakes(material.verdicts, test.texts) if same and test.texts else None
+
+
+def _ranked(rows: list[Row]) -> list[str]:
+    return [row.trial for row in rows if row.state != "baseline" and row.score is not None]
+
+
+def _rungs(material: Material) -> list[int]:
+    return sorted({rung for ladder in material.ladders.values() for rung in ladder})
+
+
+def _recommendations(
+    material: Material, history: History, rows: list[Row], mistakes: Mistakes | None
+) -> list[Part]:
+    best = best_trial(rows)
+    found = recommend(
+        gather(history, [row.trial for row in rows]),
+        verdicts=material.verdicts,
+        courses=study_courses(history, material.metric, material.resource, _rungs(material)),
+        mistakes=mistakes,
+        best=None if best is None else best.values,
+        space=material.space,
+        tests_opened=history.tests_opened,
+    )
+    return tell_recommendations([escape(one) for one in found])
+
+
+def _ensemble(material: Material, rows: list[Row]) -> list[Part]:
+    if material.ensemble is None:
+        return []
+    best = best_trial(rows)
+    built = {one.trial: one for one in material.architectures}
+    size = say_size(material.architectures, built.get(best.trial) if best else None)
+    return tell_ensemble(material.ensemble, material.metric, growth=_growth(material), size=size)
+
+
+def _growth(material: Material) -> Growth | None:
+    verdicts, ensemble = material.verdicts, material.ensemble
+    if verdicts is None or ensemble is None or len(ensemble.members) < 2:
+        return None
+    weights = {member.trial: member.weight for member in ensemble.members}
+    if weights.keys() != material.member_logits.keys():
+        return None
+    return grow(
+        material.member_logits,
+        weights,
+        verdicts.labels,
+        verdicts.task,
+        material.metric,
+        thresholds=verdicts.first.thresholds,
+    )
+
+
+def _training(material: Material, history: History, rows: list[Row]) -> list[Part]:
+    ranked = _ranked(rows)
+    if not ranked:
+        return []
+    courses = study_courses(history, material.metric, material.resource, _rungs(material))
+    complaints = gather(history, [row.trial for row in rows])
+    return [*tell_training(material, history, courses, ranked), *tell_diagnoses(complaints)]
+
+
+def _truncated(
+    material: Material, history: History, rows: list[Row]
+) -> tuple[str, float, int] | None:
+    """Of the best trial, where its reports say it."""
+    best = best_trial(rows)
+    if best is None:
+        return None
+    reports = history.trials[best.trial].reports
+    share = reports[-1].metrics.get("truncated_share") if reports else None
+    limit = best.values.get("max_length", 128)
+    if share is None or not isinstance(limit, int):
+        return None
+    return best.trial, float(share), limit
 
 
 def _tell_repetition(material: Material) -> list[str]:

@@ -1,0 +1,99 @@
+"""Looks at a trial with every diagnosis, and gathers what a whole search suffers from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+
+from toprung.judge import diagnoses
+from toprung.judge.diagnoses._base import Course, Diagnosis, Facts
+from toprung.trial.finding import Finding
+from toprung.trial.history import History, TrialRecord
+
+
+@cache
+def every_diagnosis() -> Mapping[str, Diagnosis]:
+    """Each diagnosis by name, with the thresholds that it has by itself."""
+    return {name: diagnoses.registry.make(name, {}) for name in diagnoses.registry.names()}
+
+
+def examine_trial(record: TrialRecord, facts: Facts) -> list[Finding]:
+    """Every symptom that a trial shows after its last report or failure; those that end it first.
+
+    >>> from toprung.trial.config import Resource, TrialConfig
+    >>> from toprung.trial.decision import Failure
+    >>> from toprung.trial.report import Metric
+    >>> record = TrialRecord(TrialConfig("t0001", {}, 0), "random")
+    >>> record.failures.append(Failure("diverged", "the training loss is nan at step 3"))
+    >>> facts = Facts(metric=Metric("accuracy"), resource=Resource("examples", 8, 8))
+    >>> [(found.symptom, found.evidence) for found in examine_trial(record, facts)]
+    [('not_finite', 'the training loss is nan at step 3')]
+    """
+    course = Course(
+        values=record.config.values,
+        reports=[r for r in record.reports if facts.metric.name in r.metrics],
+        failures=record.failures if record.state != "running" else (),
+        facts=facts,
+    )
+    reached = record.reports[-1].resource if record.reports else 0
+    found = []
+    for name, diagnosis in every_diagnosis().items():
+        evidence = diagnosis.evidence(course)
+        if evidence is not None:
+            told = (diagnosis.title, evidence, diagnosis.remedy)
+            found.append(Finding(name, *told, reached, diagnosis.stops, diagnosis.of_data))
+    return sorted(found, key=lambda finding: not finding.stops)
+
+
+@dataclass(frozen=True)
+class Examiner:
+    """Examines the trials of one search; knows its rows, and learns its baselines as they come.
+
+    Attributes:
+        facts: of the search, without baselines.
+    """
+
+    facts: Facts
+
+    def __call__(self, record: TrialRecord, history: History) -> Sequence[Finding]:
+        baselines = {name: one.metrics for name, one in history.baselines.items()}
+        return examine_trial(record, replace(self.facts, baselines=baselines))
+
+
+@dataclass(frozen=True)
+class Complaint:
+    """A symptom and the trials that showed it.
+
+    Attributes:
+        finding: of the best of them.
+        trials: that showed it, best first.
+        stopped: those that were ended for it.
+    """
+
+    finding: Finding
+    trials: tuple[str, ...]
+    stopped: tuple[str, ...]
+
+
+def gather(history: History, ranked: Sequence[str]) -> list[Complaint]:
+    """Every symptom of a search once, the most frequent first.
+
+    Args:
+        history: of the search.
+        ranked: trials, best first.
+    """
+    shown: dict[str, dict[str, Finding]] = {}
+    for trial in ranked:
+        record = history.trials.get(trial)
+        for finding in record.findings if record else ():
+            shown.setdefault(finding.symptom, {})[trial] = finding
+    complaints = []
+    for found in shown.values():
+        ended = tuple(t for t, f in found.items() if f.stops and _ended(history.trials[t], f))
+        complaints.append(Complaint(next(iter(found.values())), tuple(found), ended))
+    return sorted(complaints, key=lambda one: (not one.finding.of_data, -len(one.trials)))
+
+
+def _ended(record: TrialRecord, finding: Finding) -> bool:
+    return record.state == "diverged" or record.reason == finding.reason
