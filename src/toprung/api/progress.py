@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tqdm.auto import tqdm
 
+from toprung.api.courses import metric_of
 from toprung.judge.leaderboard import best_trial, rank_trials
 from toprung.search.schedulers._base import rungs
 from toprung.spec.spec import SearchSpec
@@ -59,17 +60,24 @@ class Progress:
         counts: dict[str, int] = {}
         for record in records:
             counts[record.state] = counts.get(record.state, 0) + 1
-        best = best_trial(rank_trials(self.history, self.spec.metric))
+        best = best_trial(rank_trials(self.history, metric_of(self.spec, self.history)))
         existing = next(p for p in (self._folder, *self._folder.parents) if p.exists())
         return Standing(
             counts=counts,
             suggested=len(records),
-            trials=self.spec.trials + self.history.extended,
+            trials=self._trials(),
             best=None if best is None or best.score is None else (best.trial, best.score),
             elapsed=self._elapsed,
             eta_seconds=self._eta(),
             disk_left=shutil.disk_usage(existing).free,
         )
+
+    def _trials(self) -> int:
+        """Of the search, or of all phases that were begun: later ones may never be."""
+        history = self.history
+        if not history.phases:
+            return self.spec.trials + history.extended
+        return history.phase_begins + history.phases[-1].event["trials"] + history.extended
 
     def _eta(self) -> float | None:
         spent = sum(record.resource for record in self.history.trials.values())

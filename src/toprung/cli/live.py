@@ -62,6 +62,11 @@ class View:
             return f"{trial} {said} at {event['from']}: {short}"
         if kind == "decided":
             return self._decided(event)
+        if kind == "phase":
+            return _phase_words(event)
+        if kind == "gate":
+            action = event["action"].replace("_", " ")
+            return f"gate after phase {event['phase']}: {action}, because {event['reason']}"
         if kind in ("failed", "finalist"):
             return f"{trial} {event['reason']}"
         return f"search phase over: {event['reason']}" if kind == "closed" else None
@@ -93,6 +98,14 @@ class View:
         return Group(
             table, *(Text(line, style="dim", overflow="ellipsis") for line in self._recent)
         )
+
+
+def _phase_words(event: Event) -> str:
+    rows = "all rows" if event["rows"] is None else f"{event['rows']:,} rows"
+    again = f", attempt {event['attempt']}" if event["attempt"] > 1 else ""
+    carried = f", {', '.join(event['carried'])} first" if event["carried"] else ""
+    what = f"{event['trials']} trials of up to {event['max']:,} {event['unit']} on {rows}"
+    return f"phase {event['phase']}{again}: {what}{carried}"
 
 
 def _best(standing: Standing) -> str:

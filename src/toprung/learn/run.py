@@ -163,7 +163,7 @@ class Run:
         named = [report for report in self.reports if report.checkpoint is not None]
         most = max((r.metrics["evaluated_rows"] for r in named), default=0)
         scores = {
-            report.resource: metric.score(report.metrics[metric.name])
+            report.resource: metric.rate(report.metrics)
             for report in named
             if metric.name in report.metrics and report.metrics["evaluated_rows"] == most
         }
@@ -197,6 +197,9 @@ class Run:
                 write_scores(self.folder / "predictions" / f"{point}.{name}.npy", logits)
             if name == "stopping":
                 metrics = self.task.measure(logits, split.labels[rows])
+                if self.plan.by_class:
+                    names = self.plan.dataset.label_names
+                    metrics |= self.task.recalls(logits, split.labels[rows], names)
         metrics["evaluated_rows"] = scored
         metrics["train_loss"] = self.loop.take_mean_loss()
         metrics["learning_rate"] = self.loop.optimizer.rate

@@ -43,6 +43,7 @@ _ABOVE_0 = Limit(0, above=True)
 LIMITS = {
     "accumulation": Limit(1, 1024),
     "alpha": _ABOVE_0,
+    "best": Limit(0, 1000),
     "batch_size": Limit(1, 65_536),
     "brackets": Limit(1, 16),
     "c": _ABOVE_0,
@@ -50,6 +51,7 @@ LIMITS = {
     "cpus": Limit(1),
     "cycles": Limit(1),
     "dropout": _SHARE,
+    "epochs": Limit(0, 10_000, above=True),
     "factor": _INSIDE,
     "gamma": Limit(0),
     "gamma_positive": Limit(0),
@@ -67,6 +69,7 @@ LIMITS = {
     "minutes": _ABOVE_0,
     "patience": Limit(1),
     "rank": Limit(1, 4096),
+    "recall": Limit(0, 1),
     "reduction_factor": Limit(2, 64),
     "rows": Limit(1),
     "share": Limit(0, 1, above=True),

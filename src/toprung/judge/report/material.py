@@ -52,6 +52,8 @@ class Material:
         versions: of Python, the libraries and the machine's kind.
         events: of the journal.
         ladders: the rungs of each of the scheduler's brackets; empty without early stopping.
+        phase_ladders: the same of each phase as it was begun, from 1; empty without a plan.
+        gates: the rules of the plan in words, in their order.
     """
 
     name: str
@@ -63,5 +65,7 @@ class Material:
     metric: Metric
     resource: Resource
     ladders: Mapping[int, Sequence[int]] = field(default_factory=dict)
+    phase_ladders: Mapping[int, Mapping[int, Sequence[int]]] = field(default_factory=dict)
+    gates: Sequence[str] = ()
     ensemble: EnsembleSummary | None = None
     verdicts: Verdicts | None = None

@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from toprung.core.files import write_text
+from toprung.judge.budget import search_phase
 from toprung.judge.leaderboard import rank_trials
 from toprung.judge.report.data_section import tell_data
 from toprung.judge.report.ensemble_section import tell_ensemble
 from toprung.judge.report.markdown import code, code_block, escape, table
 from toprung.judge.report.material import Material
+from toprung.judge.report.phases_section import tell_phases
 from toprung.judge.report.results_section import tell_results
 from toprung.judge.report.search_section import tell_leaderboard, tell_search
 from toprung.judge.sentences import say_verdicts
@@ -24,6 +26,13 @@ def render_report(material: Material) -> str:
     if material.verdicts is not None:
         lines += [escape(" ".join(say_verdicts(material.verdicts))), ""]
     lines += tell_leaderboard(rows, material.metric.name, material.resource.unit)
+    lines += tell_phases(
+        search_phase(material.events),
+        material.metric,
+        unit=material.resource.unit,
+        ladders=material.phase_ladders,
+        gates=material.gates,
+    )
     lines += tell_search(material, history)
     if material.ensemble is not None:
         lines += tell_ensemble(material.ensemble, material.metric)
