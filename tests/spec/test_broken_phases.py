@@ -153,7 +153,7 @@ def test_a_plan_of_another_shape_is_told_with_an_example(text: str) -> None:
         if key == "phases"
         else GOOD.replace(GOOD[GOOD.index("gates:") : GOOD.index("constraints")], text + "\n")
     )
-    with pytest.raises(FixSpec, match="Write|not a"):
+    with pytest.raises(FixSpec, match=r"Write|not a"):
         parse_spec(whole.encode(), path="plan.yaml")
 
 

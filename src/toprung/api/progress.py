@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from tqdm.auto import tqdm
 
 from toprung.api.courses import metric_of
 from toprung.judge.leaderboard import best_trial, rank_trials
+from toprung.learn.progress import PROGRESS
 from toprung.search.schedulers._base import rungs
 from toprung.spec.spec import SearchSpec
 from toprung.trial.history import History
@@ -37,6 +39,50 @@ class Standing:
     elapsed: float
     eta_seconds: float | None
     disk_left: int
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a trial last said between two reports; see ``ProgressLog``."""
+
+    trial: str
+    step: int
+    examples: int
+    of: int
+    loss: float
+    learning_rate: float
+    rows_per_second: float
+    cpu: float
+    memory_bytes: int
+    disk_free_bytes: int
+    eta_seconds: float
+
+    def words(self) -> str:
+        """The step on one line.
+
+        >>> last = Step("t0003", 120, 3840, 40000, 0.71, 2e-4, 84.0, 0.98, 2**30, 40 * 2**30, 430.0)
+        >>> last.words().partition(": ")[2]
+        'loss 0.7100, rate 0.0002, 84 rows/s, 0.98 cores, 1.0 GiB, disk 40 GiB, ETA 430 s'
+        """
+        return (
+            f"{self.trial} step {self.step:,}, {self.examples:,} of {self.of:,}: "
+            f"loss {self.loss:.4f}, rate {self.learning_rate:.3g}, {self.rows_per_second:.0f} "
+            f"rows/s, {self.cpu:.2f} cores, {self.memory_bytes / 2**30:.1f} GiB, "
+            f"disk {self.disk_free_bytes / 2**30:.0f} GiB, ETA {self.eta_seconds:.0f} s"
+        )
+
+
+def read_step(folder: Path, trial: str) -> Step | None:
+    """The last whole line of a trial's ``progress.jsonl``; None where there is none."""
+    try:
+        with (folder / trial / PROGRESS).open("rb") as file:
+            file.seek(max(0, file.seek(0, 2) - 2048))
+            lines = file.read().splitlines()
+        said = json.loads(lines[-1])
+        names = [known.name for known in fields(Step) if known.name != "trial"]
+        return Step(trial=trial, **{name: said[name] for name in names})
+    except (OSError, ValueError, KeyError, IndexError, TypeError):
+        return None
 
 
 class Progress:
@@ -71,6 +117,12 @@ class Progress:
             eta_seconds=self._eta(),
             disk_left=shutil.disk_usage(existing).free,
         )
+
+    def at_work(self) -> list[Step]:
+        """The latest step of each trial that trains, as far as it has told any."""
+        running = [r for r in list(self.history.trials.values()) if r.state == "running"]
+        found = [read_step(self._folder / "trials", record.config.trial) for record in running]
+        return [step for step in found if step is not None]
 
     def _trials(self) -> int:
         """Of the search, or of all phases that were begun: later ones may never be."""

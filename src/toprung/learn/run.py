@@ -33,6 +33,7 @@ from toprung.learn.losses._base import Loss
 from toprung.learn.model import build_model, load_weights
 from toprung.learn.optimizer import Optimizer
 from toprung.learn.plan import Plan
+from toprung.learn.progress import PROGRESS, ProgressLog
 from toprung.learn.settings import card_of, choose, settings_of
 from toprung.learn.streams import Streams
 from toprung.trial.config import Assignment
@@ -89,6 +90,9 @@ class Run:
         self._shrink = assignment.shrink
         self.augmenter: Augmenter = choose(augmenters.registry, self.config, "augmenter", "none")
         self.loop = self._make_loop()
+        self.loop.on_step = ProgressLog(
+            self.folder / PROGRESS, self.loop, plan.clock, of=plan.resource.max * unit
+        )
         self.reports: list[Report] = []
         self._seconds = 0.0
         self._trained_rows, self._trained_seconds = 0, 0.0
