@@ -16,7 +16,7 @@ from toprung.api.courses import metric_of, phase_course, whole_course
 from toprung.api.folder import Folder
 from toprung.core.clock import Clock, SystemClock
 from toprung.core.errors import FixData, FixSpec, Problem
-from toprung.core.files import sweep, write_json, write_text
+from toprung.core.files import read_json, sweep, write_json, write_text
 from toprung.data.dataset import Dataset
 from toprung.data.load import load_dataset
 from toprung.judge import ensembles
@@ -59,6 +59,7 @@ class Settings:
         results: folder that holds a folder a search.
         watchers: called with each event.
         simulation: what the virtual runner takes for a training.
+        workers: trials that the virtual runner trains at a time.
     """
 
     runner: str = "ray"
@@ -66,6 +67,7 @@ class Settings:
     results: str = "results"
     watchers: Sequence[Watcher] = ()
     simulation: Simulation = synthetic
+    workers: int = 4
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,7 @@ def open_run(spec: SearchSpec, folder: Folder, settings: Settings) -> Iterator[R
         try:
             if data:
                 _same_data(spec, data, driver)
+                _take_forecast(spec, folder, driver)
             resource, metric = spec.resource, spec.metric
             train = (
                 _trainer(spec, folder, data, driver, resource=resource, metric=metric)
@@ -172,6 +175,18 @@ def _same_data(spec: SearchSpec, data: Dataset, driver: Driver) -> None:
         raise FixData(spec.path, [Problem("data", text)])
 
 
+def _take_forecast(spec: SearchSpec, folder: Folder, driver: Driver) -> None:
+    """Journals what ``toprung estimate`` said, before anything has happened."""
+    if driver.history.suggested or driver.history.forecast or not folder.forecast.is_file():
+        return
+    try:
+        said = read_json(folder.forecast)
+        if said["spec"] == spec.resolved:
+            driver.write("forecast", **said["forecast"])
+    except (ValueError, KeyError, TypeError):
+        return  # A file that somebody changed is no forecast.
+
+
 def reopen(folder: Folder) -> SearchSpec:
     """The spec that a search was begun with.
 
@@ -183,7 +198,8 @@ def reopen(folder: Folder) -> SearchSpec:
 
 def _runner(spec: SearchSpec, settings: Settings) -> Runner:
     on_ray = {"address": settings.address, "cpus": spec.cpus, "gpus": spec.gpus}
-    return runners.registry.make(settings.runner, on_ray if settings.runner == "ray" else {})
+    options = {"ray": on_ray, "virtual": {"workers": settings.workers}}
+    return runners.registry.make(settings.runner, options.get(settings.runner, {}))
 
 
 def _driver(spec: SearchSpec, journal: Journal, watchers: Sequence[Watcher]) -> Driver:
@@ -207,12 +223,13 @@ def _precision(spec: SearchSpec, driver: Driver) -> Precision:
     if spec.precision != "auto":
         return spec.precision
     if driver.history.precision is None:
-        found = measure_precision(_device(spec), spec.cpus)
+        found = measure_precision(device_of(spec), spec.cpus)
         driver.write("precision", **asdict(found))
     return "bfloat16" if driver.history.precision == "bfloat16" else "float32"
 
 
-def _device(spec: SearchSpec) -> str:
+def device_of(spec: SearchSpec) -> str:
+    """The device that trials of a spec train on."""
     return "auto" if spec.gpus else "cpu"
 
 
@@ -251,7 +268,7 @@ def _trainer(
         cache=folder.cache,
         cpus=spec.cpus,
         precision=_precision(spec, driver),
-        device=_device(spec),
+        device=device_of(spec),
         gpus=spec.gpus,
         pause_file=folder.pause,
         cards=spec.cards,

@@ -129,9 +129,14 @@ class Progress:
         history = self.history
         if not history.phases:
             return self.spec.trials + history.extended
-        return history.phase_begins + history.phases[-1].event["trials"] + history.extended
+        return history.phase_begins + int(history.phases[-1].event["trials"]) + history.extended
 
     def _eta(self) -> float | None:
+        if self.history.forecast is not None and not self.history.is_over:
+            # Until the plan's end; beyond the forecast only the pace so far can tell.
+            expected = float(self.history.forecast["until"][-1]["middle"])
+            if expected > self._elapsed:
+                return expected - self._elapsed
         spent = sum(record.resource for record in self.history.trials.values())
         if not spent or self.history.closed is not None:
             return None

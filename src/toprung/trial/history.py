@@ -118,6 +118,7 @@ class History:
         precision: that trials compute in, where it was measured; None where the spec says it.
         ensembles: what was ensembled, newest last.
         phases: that were begun, each attempt by itself; empty where a search has none.
+        forecast: what the search was expected to cost before it began; None without a forecast.
     """
 
     trials: dict[str, TrialRecord] = field(default_factory=dict)
@@ -135,6 +136,7 @@ class History:
     precision: str | None = None
     ensembles: list[Mapping[str, Any]] = field(default_factory=list)
     phases: list[PhaseRecord] = field(default_factory=list)
+    forecast: Event | None = None
 
     @property
     def is_over(self) -> bool:
@@ -268,6 +270,10 @@ def _phase(history: History, event: Event) -> None:
     history.closed = None
 
 
+def _forecast(history: History, event: Event) -> None:
+    history.forecast = event
+
+
 def _gate(history: History, event: Event) -> None:
     history.phases[-1] = replace(history.phases[-1], gate=event)
 
@@ -308,6 +314,7 @@ _CHANGES: Mapping[str, Callable[[History, Event], None]] = {
     "extended": _extended,
     "phase": _phase,
     "gate": _gate,
+    "forecast": _forecast,
     "interrupted": _interrupted,
     "closed": _closed,
     "test_opened": _test_opened,

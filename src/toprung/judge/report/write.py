@@ -9,6 +9,7 @@ from toprung.judge.budget import search_phase
 from toprung.judge.leaderboard import rank_trials
 from toprung.judge.report.data_section import tell_data
 from toprung.judge.report.ensemble_section import tell_ensemble
+from toprung.judge.report.forecast_section import tell_forecast
 from toprung.judge.report.markdown import code, code_block, escape, table
 from toprung.judge.report.material import Material
 from toprung.judge.report.phases_section import tell_phases
@@ -34,6 +35,7 @@ def render_report(material: Material) -> str:
         gates=material.gates,
     )
     lines += tell_search(material, history)
+    lines += tell_forecast(material.events)
     if material.ensemble is not None:
         lines += tell_ensemble(material.ensemble, material.metric)
     if material.verdicts is not None:
