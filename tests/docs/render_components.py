@@ -23,6 +23,7 @@ TITLES = {
     "runner": "`--runner`: where trials are trained",
     "ensemble": "`ensemble`: what the best configurations weigh",
     "baseline": "`baselines`: what any of this has to beat",
+    "gate": "`gates`, `when`: what is asked after a phase",
     "task": "`task`: what a text is given",
     "corpus": "`data.corpus`: rows that ship in the package",
 }

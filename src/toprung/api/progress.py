@@ -77,7 +77,8 @@ def read_step(folder: Path, trial: str) -> Step | None:
     try:
         with (folder / trial / PROGRESS).open("rb") as file:
             file.seek(max(0, file.seek(0, 2) - 2048))
-            lines = file.read().splitlines()
+            # Only what ends in a line break is whole; a line may just be being written.
+            lines = file.read().rpartition(b"\n")[0].splitlines()
         said = json.loads(lines[-1])
         names = [known.name for known in fields(Step) if known.name != "trial"]
         return Step(trial=trial, **{name: said[name] for name in names})

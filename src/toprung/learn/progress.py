@@ -36,11 +36,15 @@ class ProgressLog:
     def __init__(self, path: Path, loop: Loop, clock: Clock, *, of: int) -> None:
         self._path, self._loop, self._clock, self._of = path, loop, clock, of
         self._every = _STEPS_BEFORE_KNOWING
-        self._step = 0
-        self._mark()
+        self._step = -1
 
     def __call__(self) -> None:
         """Takes note of a step."""
+        # The pace is taken from the first step on: before it lies what opening the trial took,
+        # and a checkpoint may have moved the position.
+        if self._step < 0:
+            self._mark()
+            return
         self._step += 1
         if self._step < self._every:
             return
