@@ -25,7 +25,17 @@ from toprung import __version__
 from toprung.api import Search
 
 Toprung = Callable[..., Any]
-VERBS = ["data", "validate", "search", "resume", "board", "tensorboard", "ensemble", "predict"]
+VERBS = [
+    "data",
+    "validate",
+    "estimate",
+    "search",
+    "resume",
+    "board",
+    "tensorboard",
+    "ensemble",
+    "predict",
+]
 VERBS += ["report"]
 
 

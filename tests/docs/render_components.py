@@ -28,6 +28,7 @@ TITLES = {
     "ensemble": "`ensemble`: what the best configurations weigh",
     "baseline": "`baselines`: what any of this has to beat",
     "task": "`task`: what a row is given",
+    "gate": "`gates`, `when`: what is asked after a phase",
     "corpus": "`data.corpus`: rows that ship in the package",
 }
 

@@ -10,13 +10,15 @@ from typing import Any
 
 import pandas as pd
 
+from toprung.api.courses import metric_of
 from toprung.api.ensembling import ensemble
 from toprung.api.folder import find_search
 from toprung.api.opening import Run, Settings, open_run, reopen, search_folder
+from toprung.api.phasing import at_phase, refuse_debug
 from toprung.api.progress import NotebookBar, Progress
 from toprung.api.reporting import write_views
 from toprung.api.searching import search
-from toprung.core.errors import FixSpec
+from toprung.core.errors import FixSpec, GiveUp
 from toprung.data.series import Content
 from toprung.judge.leaderboard import Row, best_trial, rank_trials, to_frame
 from toprung.ship.predictor import ENSEMBLE_NAME, Ensemble
@@ -84,11 +86,17 @@ class Search:
         with self._open() as run:
             if more_trials:
                 run.driver.extend(more_trials)
-            if run.driver.history.closed is None:
-                search(run)
-            if _lacks_ensemble(run):
-                ensemble(run)
-            write_views(run)
+            try:
+                if not run.driver.history.is_over:
+                    search(run)
+                refuse_debug(run.driver.history)
+            except GiveUp:
+                write_views(at_phase(run))
+                raise
+            here = at_phase(run)
+            if _lacks_ensemble(here):
+                ensemble(here)
+            write_views(here)
         return self
 
     def rebuild_ensemble(self) -> Search:
@@ -97,20 +105,21 @@ class Search:
         Raises:
             FixSpec: the search phase is not over; ``fit`` goes on with it.
         """
-        if self.history().closed is None:
+        if not self.history().is_over:
             name = self.folder.name
             text = f"the search is not over. Go on with it: toprung resume {name}"
             raise FixSpec(str(self.folder.root), [text])
         with self._open() as run:
-            ensemble(run)
-            write_views(run)
+            here = at_phase(run)
+            ensemble(here)
+            write_views(here)
         return self
 
     def report(self) -> str:
         """Writes every view again from journal and predictions; returns the report's text."""
         # Nothing is trained, so that no Ray need be there.
         with open_run(self.spec, self.folder, replace(self.settings, runner="inline")) as run:
-            write_views(run)
+            write_views(at_phase(run))
         return self.folder.report.read_text(encoding="utf-8")
 
     def pause(self) -> None:
@@ -143,7 +152,8 @@ class Search:
 
     def rows(self) -> list[Row]:
         """The leaderboard's rows, best first."""
-        return rank_trials(self.history(), self.spec.metric)
+        history = self.history()
+        return rank_trials(history, metric_of(self.spec, history))
 
     def leaderboard(self) -> pd.DataFrame:
         """The leaderboard, best first: the columns of ``leaderboard.csv``."""

@@ -20,7 +20,7 @@ from toprung.data import tasks
 from toprung.judge.calibrate import Calibration, apply_temperature, calibrate
 from toprung.judge.ensembles._base import blend
 from toprung.judge.finalists import choose_finalists, member_report
-from toprung.judge.leaderboard import write_leaderboard
+from toprung.judge.leaderboard import rank_trials, write_leaderboard
 from toprung.judge.thresholds import THRESHOLDS, fit_thresholds
 from toprung.learn.checkpoint import WEIGHTS
 from toprung.learn.member import save_member
@@ -48,7 +48,7 @@ def ensemble(run: Run) -> None:
     logits = {r.config.trial: predictions(run, r, "selection") for r in records}
     labels = run.dataset.splits["selection"].labels
     task = run.dataset.task
-    weights = run.method.weigh(logits, labels, run.spec.metric, task)
+    weights = run.method.weigh(logits, labels, run.metric, task)
     blended = blend(logits, weights, task)
     calibration = calibrate(blended, labels, task)
     # What an earlier ensemble predicted is no word on this one.
@@ -87,12 +87,15 @@ def train_finalists(run: Run) -> list[str]:
 def _choose(run: Run) -> list[str]:
     stopping: dict[str, Floats] = {}
     for trial, record in run.driver.history.trials.items():
-        if not run.simulated and member_report(record, run.spec.metric):
+        if not run.simulated and member_report(record, run.metric):
             # A file that a power cut emptied only costs its trial the look at its diversity.
             with suppress(OSError, ValueError, EOFError):
                 stopping[trial] = predictions(run, record, "stopping")
     task = tasks.registry.get(run.spec.task)()
-    chosen = choose_finalists(leaderboard(run), stopping, run.method.candidates, task=task)
+    history = run.driver.history
+    # Only the last phase's training is at hand: earlier ones learned from other rows.
+    rows = rank_trials(history, run.metric, phase=len(history.phases) or None)
+    chosen = choose_finalists(rows, stopping, run.method.candidates, task=task)
     return [finalist.trial for finalist in chosen]
 
 
@@ -106,7 +109,7 @@ def _candidates(run: Run, trials: Sequence[str]) -> list[str]:
 def _on_selection(
     run: Run, blended: Floats, logits: Mapping[str, Floats], weights: Mapping[str, float]
 ) -> dict[str, Any]:
-    labels, metric, task = run.dataset.splits["selection"].labels, run.spec.metric, run.dataset.task
+    labels, metric, task = run.dataset.splits["selection"].labels, run.metric, run.dataset.task
     alone = {trial: task.measure(found, labels)[metric.name] for trial, found in logits.items()}
     return {
         "rows": len(labels),
@@ -128,7 +131,7 @@ def _save(run: Run, weights: Mapping[str, float], calibration: Calibration) -> d
             "ece_after": calibration.ece_after,
         },
         "labels": list(run.dataset.label_names),
-        "metric": run.spec.metric.name,
+        "metric": run.metric.name,
         "task": run.spec.task,
         "data_sha256": run.dataset.sha256,
         **_thresholds(run, weights, calibration.temperature),
@@ -164,7 +167,7 @@ def _thresholds(run: Run, weights: Mapping[str, float], temperature: float) -> d
 def save_trial(run: Run, trial: str, aside: Path) -> dict[str, Any]:
     """Saves a trial's best checkpoint under ``members/`` of a folder; returns what it is."""
     record = run.driver.history.trials[trial]
-    best = member_report(record, run.spec.metric)
+    best = member_report(record, run.metric)
     assert best is not None
     assert best.checkpoint is not None
     folder = aside / "members" / trial

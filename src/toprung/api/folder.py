@@ -62,6 +62,11 @@ class Folder:
         return self.root / "environment.json"
 
     @property
+    def forecast(self) -> Path:
+        """What ``toprung estimate`` said; the journal has it once the search begins."""
+        return self.root / "forecast.json"
+
+    @property
     def ensemble(self) -> Path:
         """The artifact: members, weights, temperature."""
         return self.root / "ensemble"

@@ -7,14 +7,16 @@ import platform
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from toprung.api.courses import metric_of, phase_course, whole_course
 from toprung.api.folder import Folder
 from toprung.core.clock import Clock, SystemClock
 from toprung.core.errors import FixData, FixSpec, Problem
-from toprung.core.files import sweep, write_json, write_text
+from toprung.core.files import read_json, sweep, write_json, write_text
 from toprung.data import tasks
 from toprung.data.dataset import Dataset
 from toprung.data.load import load_dataset
@@ -26,21 +28,29 @@ from toprung.judge.tensorboard import Scalars
 from toprung.learn.backbone.load import check_backbone
 from toprung.learn.device import Precision, measure_precision
 from toprung.learn.trainer import Trainer
-from toprung.search import runners, schedulers, searchers
+from toprung.search import runners
 from toprung.search.driver import Driver
-from toprung.search.plan import Plan
 from toprung.search.runners._base import Runner, Train
 from toprung.search.runners.virtual import Virtual, simulate, synthetic_curve
 from toprung.search.symptoms import find_nothing
 from toprung.spec.load import load_spec
 from toprung.spec.spec import SearchSpec
+from toprung.trial.config import Resource
 from toprung.trial.journal import Event, Journal, read_events
+from toprung.trial.report import Metric
 
 PACKAGES = (
     "torch", "ray", "transformers", "peft", "optuna", "datasets", "scikit-learn", "tensorboard"
 )  # fmt: skip
 
 Watcher = Callable[[Event], None]
+Simulation = Callable[[Resource, Metric, int | None], Train]
+"""From resource, metric and rows of train to what the virtual runner takes for a training."""
+
+
+def synthetic(resource: Resource, metric: Metric, rows: int | None) -> Train:
+    """The training of a simulated search: made-up learning curves, however many rows."""
+    return simulate(synthetic_curve(metric, resource), resource, metric)
 
 
 @dataclass(frozen=True)
@@ -52,17 +62,21 @@ class Settings:
         address: of a Ray cluster; None for this machine.
         results: folder that holds a folder a search.
         watchers: called with each event.
+        simulation: what the virtual runner takes for a training.
+        workers: trials that the virtual runner trains at a time.
     """
 
     runner: str = "ray"
     address: str | None = None
     results: str = "results"
     watchers: Sequence[Watcher] = ()
+    simulation: Simulation = synthetic
+    workers: int = 4
 
 
 @dataclass(frozen=True)
 class Run:
-    """An open search."""
+    """An open search, or a phase of it: then ``train`` and ``data`` are those of the phase."""
 
     spec: SearchSpec
     folder: Folder
@@ -71,6 +85,12 @@ class Run:
     train: Train
     method: Ensemble
     data: Dataset | None
+    simulation: Simulation = synthetic
+
+    @property
+    def metric(self) -> Metric:
+        """The metric that trials are ranked by, with the floor of the phase at work."""
+        return metric_of(self.spec, self.driver.history)
 
     @property
     def simulated(self) -> bool:
@@ -99,7 +119,8 @@ def open_run(spec: SearchSpec, folder: Folder, settings: Settings) -> Iterator[R
     simulated = isinstance(runner, Virtual)
     _same_clock(spec, folder, simulated)
     data = None if simulated else load_dataset(spec.data, spec.seed)
-    if not simulated:
+    if data is not None:
+        check_rows(spec, data)
         for card in spec.cards.values():
             check_backbone(card)
     clock: Clock = runner.clock if isinstance(runner, Virtual) else SystemClock()
@@ -112,11 +133,38 @@ def open_run(spec: SearchSpec, folder: Folder, settings: Settings) -> Iterator[R
         try:
             if data:
                 _same_data(spec, data, driver)
-            train = _trainer(spec, folder, data, driver) if data else _simulated(spec)
+                _take_forecast(spec, folder, driver)
+            resource, metric = spec.resource, spec.metric
+            train = (
+                _trainer(spec, folder, data, driver, resource=resource, metric=metric)
+                if data
+                else settings.simulation(resource, metric, None)
+            )
             method = ensembles.registry.make(spec.ensemble.name, spec.ensemble.options)
-            yield Run(spec, folder, driver, runner, train, method, data)
+            yield Run(spec, folder, driver, runner, train, method, data, settings.simulation)
         finally:
             scalars.close()
+
+
+def check_rows(spec: SearchSpec, data: Dataset) -> None:
+    """Refuses a plan that asks for more rows than train has.
+
+    Raises:
+        FixSpec: with every phase that does, and its line.
+    """
+    there = len(data.splits["train"])
+    problems = [
+        Problem(
+            f"phases[{number}].rows",
+            f"{phase.rows} rows are more than the {there} of train. "
+            "Lower rows, or leave it out for all of them.",
+            phase.line,
+        )
+        for number, phase in enumerate(spec.phases)
+        if phase.rows is not None and phase.rows > there
+    ]
+    if problems:
+        raise FixSpec(spec.path, problems)
 
 
 def _same_data(spec: SearchSpec, data: Dataset, driver: Driver) -> None:
@@ -131,6 +179,18 @@ def _same_data(spec: SearchSpec, data: Dataset, driver: Driver) -> None:
         raise FixData(spec.path, [Problem("data", text)])
 
 
+def _take_forecast(spec: SearchSpec, folder: Folder, driver: Driver) -> None:
+    """Journals what ``toprung estimate`` said, before anything has happened."""
+    if driver.history.suggested or driver.history.forecast or not folder.forecast.is_file():
+        return
+    try:
+        said = read_json(folder.forecast)
+        if said["spec"] == spec.resolved:
+            driver.write("forecast", **said["forecast"])
+    except (ValueError, KeyError, TypeError):
+        return  # A file that somebody changed is no forecast.
+
+
 def reopen(folder: Folder) -> SearchSpec:
     """The spec that a search was begun with.
 
@@ -142,25 +202,23 @@ def reopen(folder: Folder) -> SearchSpec:
 
 def _runner(spec: SearchSpec, settings: Settings) -> Runner:
     on_ray = {"address": settings.address, "cpus": spec.cpus, "gpus": spec.gpus}
-    return runners.registry.make(settings.runner, on_ray if settings.runner == "ray" else {})
-
-
-def _simulated(spec: SearchSpec) -> Train:
-    curve = synthetic_curve(spec.metric, spec.resource)
-    return simulate(curve, spec.resource, spec.metric)
+    options = {"ray": on_ray, "virtual": {"workers": settings.workers}}
+    return runners.registry.make(settings.runner, options.get(settings.runner, {}))
 
 
 def _driver(
     spec: SearchSpec, journal: Journal, watchers: Sequence[Watcher], data: Dataset | None
 ) -> Driver:
-    scheduler = schedulers.registry.make(spec.scheduler.name, spec.scheduler.options)
-    scheduler.prepare(spec.resource, spec.metric)
-    searcher = searchers.registry.make(spec.searcher.name, spec.searcher.options)
-    searcher.prepare(spec.space, spec.seed, spec.first)
-    seconds = None if spec.minutes is None else spec.minutes * 60
-    plan = Plan(spec.metric, spec.resource, spec.trials, seconds, spec.seed)
-    diagnose = find_nothing if data is None else Examiner(_facts(spec, data))
-    return Driver(plan, scheduler, searcher, journal, watchers=watchers, diagnose=diagnose)
+    course = whole_course(spec)
+    return Driver(
+        course.plan,
+        course.scheduler,
+        course.searcher,
+        journal,
+        watchers=watchers,
+        diagnose=find_nothing if data is None else Examiner(_facts(spec, data)),
+        phases=partial(phase_course, spec) if spec.phases else None,
+    )
 
 
 def _facts(spec: SearchSpec, data: Dataset) -> Facts:
@@ -180,30 +238,57 @@ def _precision(spec: SearchSpec, driver: Driver) -> Precision:
     if tasks.registry.get(spec.task).reads == "series":
         return "float32"  # too narrow for bfloat16 to pay
     if driver.history.precision is None:
-        found = measure_precision(_device(spec), spec.cpus)
+        found = measure_precision(device_of(spec), spec.cpus)
         driver.write("precision", **asdict(found))
     return "bfloat16" if driver.history.precision == "bfloat16" else "float32"
 
 
-def _device(spec: SearchSpec) -> str:
+def device_of(spec: SearchSpec) -> str:
+    """The device that trials of a spec train on."""
     return "auto" if spec.gpus else "cpu"
 
 
-def _trainer(spec: SearchSpec, folder: Folder, data: Dataset, driver: Driver) -> Trainer:
+def make_train(
+    run: Run, data: Dataset | None, resource: Resource, metric: Metric, *, rows: int | None
+) -> Train:
+    """What trains the trials of a phase: for real where there are data.
+
+    Args:
+        run: open.
+        data: with the rows of the phase; None in a simulated search.
+        resource: of the phase.
+        metric: with the floor of the phase.
+        rows: of train that the phase is about; None for all.
+    """
+    if data is None:
+        return run.simulation(resource, metric, rows)
+    return _trainer(run.spec, run.folder, data, run.driver, resource=resource, metric=metric)
+
+
+def _trainer(
+    spec: SearchSpec,
+    folder: Folder,
+    data: Dataset,
+    driver: Driver,
+    *,
+    resource: Resource,
+    metric: Metric,
+) -> Trainer:
     return Trainer(
         task=spec.task,
         dataset=data.without("test"),
-        metric=spec.metric,
-        resource=spec.resource,
+        metric=metric,
+        resource=resource,
         folder=folder.trials,
         cache=folder.cache,
         cpus=spec.cpus,
         precision=_precision(spec, driver),
-        device=_device(spec),
+        device=device_of(spec),
         gpus=spec.gpus,
         pause_file=folder.pause,
         cards=spec.cards,
         prefix_bytes=None if spec.cache_gib is None else int(spec.cache_gib * 2**30),
+        by_class=spec.by_class,
     )
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from tqdm.auto import tqdm
 
+from toprung.api.courses import metric_of
 from toprung.judge.leaderboard import best_trial, rank_trials
+from toprung.learn.progress import PROGRESS
 from toprung.search.schedulers._base import rungs
 from toprung.spec.spec import SearchSpec
 from toprung.trial.history import History
@@ -38,6 +41,51 @@ class Standing:
     disk_left: int
 
 
+@dataclass(frozen=True)
+class Step:
+    """What a trial last said between two reports; see ``ProgressLog``."""
+
+    trial: str
+    step: int
+    examples: int
+    of: int
+    loss: float
+    learning_rate: float
+    rows_per_second: float
+    cpu: float
+    memory_bytes: int
+    disk_free_bytes: int
+    eta_seconds: float
+
+    def words(self) -> str:
+        """The step on one line.
+
+        >>> last = Step("t0003", 120, 3840, 40000, 0.71, 2e-4, 84.0, 0.98, 2**30, 40 * 2**30, 430.0)
+        >>> last.words().partition(": ")[2]
+        'loss 0.7100, rate 0.0002, 84 rows/s, 0.98 cores, 1.0 GiB, disk 40 GiB, ETA 430 s'
+        """
+        return (
+            f"{self.trial} step {self.step:,}, {self.examples:,} of {self.of:,}: "
+            f"loss {self.loss:.4f}, rate {self.learning_rate:.3g}, {self.rows_per_second:.0f} "
+            f"rows/s, {self.cpu:.2f} cores, {self.memory_bytes / 2**30:.1f} GiB, "
+            f"disk {self.disk_free_bytes / 2**30:.0f} GiB, ETA {self.eta_seconds:.0f} s"
+        )
+
+
+def read_step(folder: Path, trial: str) -> Step | None:
+    """The last whole line of a trial's ``progress.jsonl``; None where there is none."""
+    try:
+        with (folder / trial / PROGRESS).open("rb") as file:
+            file.seek(max(0, file.seek(0, 2) - 2048))
+            # Only what ends in a line break is whole; a line may just be being written.
+            lines = file.read().rpartition(b"\n")[0].splitlines()
+        said = json.loads(lines[-1])
+        names = [known.name for known in fields(Step) if known.name != "trial"]
+        return Step(trial=trial, **{name: said[name] for name in names})
+    except (OSError, ValueError, KeyError, IndexError, TypeError):
+        return None
+
+
 class Progress:
     """Follows a search's events and says where it stands."""
 
@@ -59,19 +107,37 @@ class Progress:
         counts: dict[str, int] = {}
         for record in records:
             counts[record.state] = counts.get(record.state, 0) + 1
-        best = best_trial(rank_trials(self.history, self.spec.metric))
+        best = best_trial(rank_trials(self.history, metric_of(self.spec, self.history)))
         existing = next(p for p in (self._folder, *self._folder.parents) if p.exists())
         return Standing(
             counts=counts,
             suggested=len(records),
-            trials=self.spec.trials + self.history.extended,
+            trials=self._trials(),
             best=None if best is None or best.score is None else (best.trial, best.score),
             elapsed=self._elapsed,
             eta_seconds=self._eta(),
             disk_left=shutil.disk_usage(existing).free,
         )
 
+    def at_work(self) -> list[Step]:
+        """The latest step of each trial that trains, as far as it has told any."""
+        running = [r for r in list(self.history.trials.values()) if r.state == "running"]
+        found = [read_step(self._folder / "trials", record.config.trial) for record in running]
+        return [step for step in found if step is not None]
+
+    def _trials(self) -> int:
+        """Of the search, or of all phases that were begun: later ones may never be."""
+        history = self.history
+        if not history.phases:
+            return self.spec.trials + history.extended
+        return history.phase_begins + int(history.phases[-1].event["trials"]) + history.extended
+
     def _eta(self) -> float | None:
+        if self.history.forecast is not None and not self.history.is_over:
+            # Until the plan's end; beyond the forecast only the pace so far can tell.
+            expected = float(self.history.forecast["until"][-1]["middle"])
+            if expected > self._elapsed:
+                return expected - self._elapsed
         spent = sum(record.resource for record in self.history.trials.values())
         if not spent or self.history.closed is not None:
             return None

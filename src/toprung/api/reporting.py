@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from toprung.api.courses import resource_of
 from toprung.api.folder import Folder
 from toprung.api.opening import Run
 from toprung.api.searching import leaderboard
@@ -23,7 +24,9 @@ from toprung.judge.report.material import (
 from toprung.judge.verdicts import write_metrics
 from toprung.search.schedulers._base import rungs
 from toprung.ship.predictor import ENSEMBLE_NAME
+from toprung.spec.choices import Component
 from toprung.spec.spec import SearchSpec
+from toprung.trial.config import Resource
 from toprung.trial.journal import Event, read_events
 
 
@@ -49,9 +52,11 @@ def write_report(run: Run) -> None:
         versions=_versions(environment),
         dataset=run.dataset,
         events=events,
-        metric=run.spec.metric,
+        metric=run.metric,
         resource=run.spec.resource,
-        ladders=ladders(run.spec),
+        ladders={} if run.spec.phases else ladders(run.spec),
+        phase_ladders=_phase_ladders(run),
+        gates=[gate.sentence() for gate in run.spec.gates],
         ensemble=_ensemble(run),
         verdicts=verdicts,
         architectures=_architectures(run),
@@ -69,12 +74,24 @@ def _seconds(events: Sequence[Event]) -> float:
 
 def ladders(spec: SearchSpec) -> Mapping[int, Sequence[int]]:
     """The rungs of each bracket of the spec's scheduler; none without early stopping."""
-    eta = spec.scheduler.options.get("reduction_factor")
+    return _ladders(spec.scheduler, spec.resource)
+
+
+def _ladders(scheduler: Component, resource: Resource) -> Mapping[int, Sequence[int]]:
+    eta = scheduler.options.get("reduction_factor")
     if not isinstance(eta, int):
         return {}
-    ladder = rungs(spec.resource.min, spec.resource.max, eta)
-    brackets = int(str(spec.scheduler.options.get("brackets", 1)))
+    ladder = rungs(resource.min, resource.max, eta)
+    brackets = int(str(scheduler.options.get("brackets", 1)))
     return {bracket: ladder[bracket:] for bracket in range(brackets)}
+
+
+def _phase_ladders(run: Run) -> dict[int, Mapping[int, Sequence[int]]]:
+    found = {}
+    for begun, record in enumerate(run.driver.history.phases, 1):
+        phase = run.spec.phases[record.number - 1]
+        found[begun] = _ladders(phase.scheduler, resource_of(phase, record.event))
+    return found
 
 
 def _ensemble(run: Run) -> EnsembleSummary | None:

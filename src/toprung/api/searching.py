@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from toprung.api.opening import Run
+from toprung.api.phasing import at_phase, begin_next, decide_gate, refuse_debug
 from toprung.core.clock import SystemClock
 from toprung.core.errors import GiveUp, Interrupted
 from toprung.judge import baselines
@@ -11,13 +12,30 @@ from toprung.judge.yardstick import MeasuredBaseline, measure_baseline
 from toprung.search.runners._base import Train
 
 
-def search(run: Run) -> None:
-    """Works through the search phase and writes the leaderboard.
+def search(run: Run) -> Run:
+    """Works through the search phase, or all phases of a plan, and writes the leaderboard.
+
+    Returns:
+        The run as the last phase left it.
 
     Raises:
         Interrupted: the search was paused; ``toprung resume`` goes on.
-        GiveUp: no trial is usable.
+        GiveUp: no trial is usable, or a gate asks for a person.
     """
+    if not run.spec.phases:
+        _search_phase(run)
+    while run.spec.phases and begin_next(run):
+        here = at_phase(run)
+        if run.driver.history.closed is None:
+            _search_phase(here)
+        decide_gate(here)
+    refuse_debug(run.driver.history)
+    _refuse_nothing(run)
+    return at_phase(run)
+
+
+def _search_phase(run: Run) -> None:
+    """Trains until the phase is over, or goes on where it was."""
     if not run.simulated:
         _measure_baselines(run)
     try:
@@ -27,6 +45,9 @@ def search(run: Run) -> None:
             raise Interrupted("the search was interrupted")
     finally:
         write_leaderboard(run.folder.leaderboard, leaderboard(run))
+
+
+def _refuse_nothing(run: Run) -> None:
     if best_trial(leaderboard(run)) is None:
         reasons = {record.reason for record in run.driver.history.trials.values()}
         raise GiveUp("No trial is usable. Reasons: " + "; ".join(sorted(reasons)))
@@ -50,20 +71,35 @@ def work(run: Run, train: Train) -> None:
 
 def leaderboard(run: Run) -> list[Row]:
     """The ranking as it stands."""
-    return rank_trials(run.driver.history, run.spec.metric)
+    return rank_trials(run.driver.history, run.metric)
 
 
 def learn_baseline(run: Run, name: str) -> MeasuredBaseline:
     """A baseline that has learned the training rows, measured on the stopping split."""
     options = next(c.options for c in run.spec.baselines if c.name == name)
     baseline = baselines.registry.make(name, options)
-    return measure_baseline(name, baseline, run.dataset, clock=SystemClock(), seed=run.spec.seed)
+    return measure_baseline(
+        name,
+        baseline,
+        run.dataset,
+        clock=SystemClock(),
+        seed=run.spec.seed,
+        by_class=run.spec.by_class,
+    )
 
 
 def _measure_baselines(run: Run) -> None:
+    # In a plan a baseline learns what the phase's trials learn from, or the gain would flatter.
+    rows = len(run.dataset.splits["train"]) if run.spec.phases else None
+    told = {} if rows is None else {"rows": rows}
     for component in run.spec.baselines:
-        if component.name not in run.driver.history.baselines:
+        known = run.driver.history.baselines.get(component.name)
+        if known is None or known.rows != rows:
             found = learn_baseline(run, component.name)
             run.driver.write(
-                "baseline", name=found.name, metrics=dict(found.metrics), seconds=found.seconds
+                "baseline",
+                name=found.name,
+                metrics=dict(found.metrics),
+                seconds=found.seconds,
+                **told,
             )

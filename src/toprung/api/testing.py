@@ -82,7 +82,7 @@ def open_test(run: Run) -> Verdicts:
 
 def predictions(run: Run, record: TrialRecord, split: str) -> Floats:
     """A trial's logits (N, C) on a split, of the weights that it gives to an ensemble."""
-    best = member_report(record, run.spec.metric)
+    best = member_report(record, run.metric)
     assert best is not None
     file = run.folder.trials / record.config.trial / "predictions" / f"{best.resource}.{split}.npy"
     return np.asarray(np.load(file, allow_pickle=False))
@@ -131,7 +131,7 @@ def _judge(run: Run, contenders: Sequence[Contender], labels: Floats) -> Verdict
     return judge_test(
         contenders,
         labels,
-        metric=run.spec.metric,
+        metric=run.metric,
         task=run.dataset.task,
         label_names=run.dataset.label_names,
         seed=run.spec.seed,
@@ -139,7 +139,7 @@ def _judge(run: Run, contenders: Sequence[Contender], labels: Floats) -> Verdict
 
 
 def _predict_trial(run: Run, trial: str, content: Content) -> Floats:
-    best = member_report(run.driver.history.trials[trial], run.spec.metric)
+    best = member_report(run.driver.history.trials[trial], run.metric)
     assert best is not None
     assert best.checkpoint is not None
     folder = run.folder.root / ".best_trial"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Event as Flag
+from threading import Thread
 
 from rich.console import Group
 from rich.live import Live
@@ -18,6 +20,7 @@ from toprung.trial.journal import Event
 
 RECENT = 6
 _DRAW_SECONDS = 0.25
+_BEAT_SECONDS, _LINE_SECONDS = 2.0, 30.0
 
 
 class View:
@@ -27,6 +30,8 @@ class View:
         self._progress = progress
         self._live = live
         self._recent: list[str] = []
+        self._steps: list[str] = []
+        self._told: set[tuple[str, int]] = set()
         self._drawn_at = float("-inf")
         self._metric = progress.spec.metric.name
 
@@ -43,6 +48,18 @@ class View:
         # Where thousands of trials stand takes longer to say than one of them to decide.
         if event["at"] >= self._drawn_at + _DRAW_SECONDS or event["kind"] == "closed":
             self._drawn_at = event["at"]
+            self._live.update(self._table(self._progress.standing()))
+
+    def beat(self) -> None:
+        """Shows how far the trials at work are; called every few seconds, from any thread."""
+        steps = self._progress.at_work()
+        told = [step.words() for step in steps if (step.trial, step.step) not in self._told]
+        self._told.update((step.trial, step.step) for step in steps)
+        self._steps = [step.words() for step in steps]
+        if self._live is None:
+            for said in told:
+                ERRORS.print(f"          {said}", markup=False)
+        elif told:
             self._live.update(self._table(self._progress.standing()))
 
     def close(self) -> None:
@@ -62,6 +79,11 @@ class View:
             return f"{trial} {said} at {event['from']}: {short}"
         if kind == "decided":
             return self._decided(event)
+        if kind == "phase":
+            return _phase_words(event)
+        if kind == "gate":
+            action = event["action"].replace("_", " ")
+            return f"gate after phase {event['phase']}: {action}, because {event['reason']}"
         if kind in ("failed", "finalist"):
             return f"{trial} {event['reason']}"
         if kind == "diagnosed":
@@ -93,8 +115,18 @@ class View:
             table.add_column(name, justify="right")
         table.add_row(*done.values())
         return Group(
-            table, *(Text(line, style="dim", overflow="ellipsis") for line in self._recent)
+            table,
+            *(Text(line, overflow="ellipsis") for line in self._steps),
+            *(Text(line, style="dim", overflow="ellipsis") for line in self._recent),
         )
+
+
+def _phase_words(event: Event) -> str:
+    rows = "all rows" if event["rows"] is None else f"{event['rows']:,} rows"
+    again = f", attempt {event['attempt']}" if event["attempt"] > 1 else ""
+    carried = f", {', '.join(event['carried'])} first" if event["carried"] else ""
+    what = f"{event['trials']} trials of up to {event['max']:,} {event['unit']} on {rows}"
+    return f"phase {event['phase']}{again}: {what}{carried}"
 
 
 def _best(standing: Standing) -> str:
@@ -119,7 +151,29 @@ def live_view(search: Search) -> Iterator[View]:
     begun = search.history() if search.folder.journal.is_file() else None
     progress = Progress(search.spec, search.folder.root, begun)
     if not ERRORS.is_terminal:
-        yield View(progress, None)
+        with _beating(View(progress, None), _LINE_SECONDS) as view:
+            yield view
         return
-    with Live(console=ERRORS, transient=True, refresh_per_second=4) as live:
-        yield View(progress, live)
+    with (
+        Live(console=ERRORS, transient=True, refresh_per_second=4) as live,
+        _beating(View(progress, live), _BEAT_SECONDS) as view,
+    ):
+        yield view
+
+
+@contextmanager
+def _beating(view: View, seconds: float) -> Iterator[View]:
+    """Lets a view look at the trials at work from time to time, in a thread of its own."""
+    over = Flag()
+
+    def beat() -> None:
+        while not over.wait(seconds):
+            view.beat()
+
+    thread = Thread(target=beat, name="view", daemon=True)
+    thread.start()
+    try:
+        yield view
+    finally:
+        over.set()
+        thread.join()

@@ -15,6 +15,7 @@ from toprung.cli import (
     board,
     data,
     ensemble,
+    estimate,
     export,
     predict,
     report,
@@ -59,6 +60,7 @@ def options(
 
 app.command("data")(data.show_data)
 app.command("validate")(validate.validate)
+app.command("estimate")(estimate.estimate)
 app.command("search")(search.search)
 app.command("resume")(resume.resume)
 app.command("board")(board.board)

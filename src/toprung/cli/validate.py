@@ -20,6 +20,7 @@ def validate(spec: SpecPath, overrides: Overrides = None, json: Json = False) ->
     loaded = load_spec(spec, overrides or [])
     eta = loaded.scheduler.options.get("reduction_factor", 3)
     ladder = rungs(loaded.resource.min, loaded.resource.max, int(str(eta)))
+    phases = [phase.resource_with(phase.rows, loaded.resource) for phase in loaded.phases]
     if json:
         print_json(
             {
@@ -29,11 +30,15 @@ def validate(spec: SpecPath, overrides: Overrides = None, json: Json = False) ->
                 "trials": loaded.trials,
                 "rungs": ladder,
             }
+            | ({"phases": [list(resource.rungs) for resource in phases]} if phases else {})
         )
         return
     OUT.print(loaded.resolved, markup=False)
     many = loaded.combinations
     OUT.print(f"configurations: {'continuous' if many is None else many}")
-    OUT.print(f"rungs: {', '.join(map(str, ladder))} {loaded.resource.unit}")
+    for number, resource in enumerate(phases, 1):
+        OUT.print(f"rungs of phase {number}: {', '.join(map(str, resource.rungs))} {resource.unit}")
+    if not phases:
+        OUT.print(f"rungs: {', '.join(map(str, ladder))} {loaded.resource.unit}")
     again = escape(shlex.join(["toprung", "search", spec, *(overrides or [])]))
     OUT.print(f"[green]ok[/]  run it with: [bold]{again}[/]")

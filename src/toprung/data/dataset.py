@@ -9,7 +9,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from toprung.core.seeds import derive_seed
 from toprung.data.series import Content, Series
+from toprung.data.split import nested_rows
 from toprung.data.tasks._base import Labels, Task
 from toprung.data.tasks.single_label import SingleLabel
 
@@ -46,6 +48,17 @@ class Split:
         """What a model reads: the texts, or the windows."""
         return self.texts if self.series is None else self.series
 
+    def take(self, rows: NDArray[np.int64], name: str) -> Split:
+        """Some of the rows, in this order, as a split of another name."""
+        chosen = rows.tolist()
+        return Split(
+            name,
+            tuple(self.texts[row] for row in chosen) if self.series is None else (),
+            self.labels[rows],
+            None if self.series is None else self.series.keep(chosen),
+            {target: array[rows] for target, array in self.auxiliary.items()},
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
@@ -79,6 +92,41 @@ class Dataset:
                 raise KeyError(f"no split '{name}'. Known: {', '.join(self.splits)}.")
         kept = {name: split for name, split in self.splits.items() if name not in names}
         return replace(self, splits=kept)
+
+    def first_train_rows(self, rows: int | None, seed: int) -> Dataset:
+        """The same data with a stratified part of train; smaller parts lie within larger ones.
+
+        The rows left out join ``extra``. The hash is another one for another number of rows.
+
+        Args:
+            rows: how many of train; None for all, which changes nothing.
+            seed: of the choice.
+
+        Raises:
+            ValueError: train has fewer rows.
+        """
+        train = self.splits["train"]
+        if rows is None:
+            return self
+        if rows > len(train):
+            raise ValueError(f"train has {len(train):,} rows, not {rows:,}")
+        order = nested_rows(self.task.strata(train.labels), derive_seed(seed, "data", "phases"))
+        kept, left = np.sort(order[:rows]), np.sort(order[rows:])
+        extra = self.splits.get("extra", Split("extra", (), train.labels[:0]))
+        over = train.take(left, "extra")
+        splits = dict(self.splits) | {
+            "train": train.take(kept, "train"),
+            "extra": Split(
+                "extra",
+                extra.texts + over.texts,
+                np.concatenate([extra.labels, over.labels]),
+            ),
+        }
+        digest = hashlib.sha256(f"{self.sha256}/{rows}/{seed}".encode()).hexdigest()
+        note = (
+            f"trials learn from {rows:,} of train's {len(train):,} rows, each class by its share."
+        )
+        return replace(self, splits=splits, sha256=digest, notes=(*self.notes, note))
 
     @property
     def classes(self) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Hashable, Sequence
 
 import numpy as np
 from iterstrat.ml_stratifiers import IterativeStratification
+from numpy.typing import NDArray
 
 from toprung.core.seeds import derive_seed
 from toprung.data.labels import classes_of
@@ -85,6 +86,29 @@ def part(
             found[side].extend(group)
             counts[side] += len(group)
     return [sorted(rows) for rows in found]
+
+
+def nested_rows(strata: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
+    """An order of all rows whose every beginning holds each stratum by its share.
+
+    So the first 20,000 rows are all among the first 40,000. Of a stratum's n rows the i-th, in a
+    random order, stands at (i + 1/2) / n of the way, so that no beginning has a row more or less
+    of it than its share, rounded.
+
+    Args:
+        strata: (N,) one whole number a row.
+        seed: of the order within each stratum.
+
+    >>> order = nested_rows(np.array([0] * 6 + [1] * 3), seed=1)
+    >>> [int((order[:rows] >= 6).sum()) for rows in (3, 6, 9)]
+    [1, 2, 3]
+    """
+    chance = np.random.default_rng(seed)
+    place = np.zeros(len(strata))
+    for number in np.unique(strata):
+        rows = np.flatnonzero(strata == number)
+        place[rows[chance.permutation(len(rows))]] = (np.arange(len(rows)) + 0.5) / len(rows)
+    return np.argsort(place, kind="stable")
 
 
 def sample(labels: Sequence[Label], rows: int, seed: int) -> list[int]:

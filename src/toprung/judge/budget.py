@@ -77,19 +77,27 @@ def search_phase(events: Iterable[Event]) -> History:
 
 
 def savings(history: History, resource: Resource) -> Savings:
-    """What early stopping saved in a history from ``search_phase``."""
+    """What early stopping saved in a history from ``search_phase``.
+
+    In a search with phases, full is the largest resource of each trial's own phase.
+    """
     judged = [r for r in history.in_state(*_JUDGED) if r.resource > 0]
+    most = {r.config.trial: r.most or resource.max for r in judged}
     return Savings(
         trials=len(judged),
         spent=sum(record.resource for record in judged),
-        full=len(judged) * resource.max,
+        full=sum(most.values()),
         seconds=sum(record.seconds for record in judged),
-        full_seconds=sum(r.seconds / r.resource * resource.max for r in judged),
+        full_seconds=sum(r.seconds / r.resource * most[r.config.trial] for r in judged),
     )
 
 
 def count_rungs(
-    history: History, metric: Metric, ladders: Mapping[int, Sequence[int]]
+    history: History,
+    metric: Metric,
+    ladders: Mapping[int, Sequence[int]],
+    *,
+    phase: int | None = None,
 ) -> list[RungCount]:
     """The counts of every rung, from ``search_phase``; by bracket, then ascending.
 
@@ -97,18 +105,22 @@ def count_rungs(
         history: from ``search_phase``.
         metric: that trials were compared by.
         ladders: the rungs of each bracket, ascending; the largest resource may be among them.
+        phase: only its trials, as ``TrialRecord.phase`` counts; None for all.
     """
+    records = [r for r in history.trials.values() if phase is None or r.phase == phase]
     return [
-        _count(history, metric, bracket, resource)
+        _count(records, metric, bracket, resource)
         for bracket, ladder in sorted(ladders.items())
         for resource in ladder
     ]
 
 
-def _count(history: History, metric: Metric, bracket: int, resource: int) -> RungCount:
+def _count(
+    records: Sequence[TrialRecord], metric: Metric, bracket: int, resource: int
+) -> RungCount:
     values: list[float] = []
     further: list[float] = []
-    for record in history.trials.values():
+    for record in records:
         if record.bracket != bracket:
             continue
         value = _value_at(record, metric, resource)

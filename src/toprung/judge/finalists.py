@@ -85,7 +85,7 @@ def member_report(record: TrialRecord, metric: Metric) -> Report | None:
     named = [report for report in record.usable(metric) if report.checkpoint is not None]
     most = max((report.metrics.get("evaluated_rows", 0) for report in named), default=0)
     whole = [report for report in named if report.metrics.get("evaluated_rows", 0) == most]
-    return max(whole, key=lambda report: metric.score(report.metrics[metric.name]), default=None)
+    return max(whole, key=lambda report: metric.rate(report.metrics), default=None)
 
 
 def shared_choices(one: Values, other: Values) -> float:

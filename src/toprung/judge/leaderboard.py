@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,8 @@ import pandas as pd
 from toprung.core.files import write_csv
 from toprung.trial.decision import State
 from toprung.trial.finding import Finding
-from toprung.trial.history import History, TrialRecord
-from toprung.trial.report import Metric
+from toprung.trial.history import BaselineRecord, History, TrialRecord
+from toprung.trial.report import Metric, recalls_of
 from toprung.trial.space import Scalar, Values
 
 COLUMNS = ("rank", "trial", "score", "resource", "seconds", "state", "reason", "diagnoses")
@@ -33,6 +33,7 @@ class Row:
         reason: why it stands where it does: of the last decision, or of the failure.
         values: its configuration, flat; empty for a baseline.
         findings: symptoms that it showed; none for a baseline.
+        missing: by how much its classes miss the floor, all together; 0 where each reaches it.
     """
 
     rank: int
@@ -44,6 +45,7 @@ class Row:
     reason: str
     values: Values = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
+    missing: float = 0.0
 
     @property
     def diagnoses(self) -> str:
@@ -56,22 +58,28 @@ class Row:
         return any(finding.stops and finding.reason == self.reason for finding in self.findings)
 
 
-def rank_trials(history: History, metric: Metric) -> list[Row]:
+def rank_trials(history: History, metric: Metric, *, phase: int | None = None) -> list[Row]:
     """All trials and baselines, best first.
 
     Sound trials and baselines come first, by score; then failed and diverged trials that had
     reported before; last those without a score. Equal scores: the smaller resource, then the name.
-    """
-    rows = [_of_trial(record, metric) for record in history.trials.values()]
-    rows += [
-        Row(0, one.name, one.metrics.get(metric.name), None, one.seconds, "baseline", "trial zero")
-        for one in history.baselines.values()
-    ]
+    Where the metric has a floor, those of each kind that miss it stand behind those that do not,
+    ordered by how much is missing, as of ``Metric.rate``.
 
-    def order(row: Row) -> tuple[int, float, int, str]:
+    Args:
+        history: of the search.
+        metric: that trials are ranked by.
+        phase: only trials of it, as ``TrialRecord.phase`` counts; None for all.
+    """
+    wanted = (r for r in history.trials.values() if phase is None or r.phase == phase)
+    rows = [_of_trial(record, metric) for record in wanted]
+    rows += [_of_baseline(one, metric) for one in history.baselines.values()]
+
+    def order(row: Row) -> tuple[int, float, float, int, str]:
         if row.score is None:
-            return 2, 0.0, row.resource or 0, row.trial
-        return int(row.state in _UNSOUND), -metric.score(row.score), row.resource or 0, row.trial
+            return 2, 0.0, 0.0, row.resource or 0, row.trial
+        score = -metric.score(row.score)
+        return int(row.state in _UNSOUND), row.missing, score, row.resource or 0, row.trial
 
     rows.sort(key=order)
     return [replace(row, rank=place) for place, row in enumerate(rows, 1)]
@@ -145,6 +153,13 @@ def plain_text(text: str) -> str:
     return " ".join(kept.split())
 
 
+def _of_baseline(one: BaselineRecord, metric: Metric) -> Row:
+    missing = metric.missing(one.metrics)
+    reason = f"trial zero{_tell_missing(one.metrics, metric)}"
+    score = one.metrics.get(metric.name)
+    return Row(0, one.name, score, None, one.seconds, "baseline", reason, missing=missing)
+
+
 def _of_trial(record: TrialRecord, metric: Metric) -> Row:
     best = record.best(metric)
     reason = record.reason
@@ -158,9 +173,28 @@ def _of_trial(record: TrialRecord, metric: Metric) -> Row:
         resource=record.resource,
         seconds=record.seconds,
         state=record.state,
-        reason=reason,
+        reason=reason + ("" if best is None else _tell_missing(best.metrics, metric)),
         values=record.config.values,
         findings=tuple(record.findings),
+        missing=0.0 if best is None else metric.missing(best.metrics),
+    )
+
+
+def _tell_missing(metrics: Mapping[str, float], metric: Metric) -> str:
+    """Which classes miss the floor, as the end of a reason; empty where none does.
+
+    >>> _tell_missing({"accuracy": 0.8, "recall.dvd": 0.43}, Metric("accuracy", floor=0.85))
+    "; 1 of 1 class misses the floor of recall 0.85, the worst 'dvd' with 0.4300"
+    """
+    if metric.floor is None or not metric.missing(metrics):
+        return ""
+    recalls = recalls_of(metrics)
+    few = sum(recall < metric.floor for recall in recalls.values())
+    worst = min(recalls, key=lambda name: (recalls[name], name))
+    nouns = "class misses" if len(recalls) == 1 else "classes miss"
+    return (
+        f"; {few} of {len(recalls)} {nouns} the floor of recall {metric.floor:g}, "
+        f"the worst '{worst}' with {recalls[worst]:.4f}"
     )
 
 

@@ -27,11 +27,23 @@ class MeasuredBaseline:
 
 
 def measure_baseline(
-    name: str, baseline: Baseline, dataset: Dataset, *, clock: Clock, seed: int
+    name: str,
+    baseline: Baseline,
+    dataset: Dataset,
+    *,
+    clock: Clock,
+    seed: int,
+    by_class: bool = False,
 ) -> MeasuredBaseline:
-    """Fits on the training split and measures on the stopping split; no other is looked at."""
+    """Fits on the training split and measures on the stopping split; no other is looked at.
+
+    ``by_class`` adds the recall of each class.
+    """
     train, stopping = dataset.splits["train"], dataset.splits["stopping"]
     begun = clock.seconds()
     baseline.fit(train.content, train.labels, dataset.classes, seed)
-    metrics = dataset.task.measure(baseline.logits(stopping.content), stopping.labels)
+    logits = baseline.logits(stopping.content)
+    metrics = dataset.task.measure(logits, stopping.labels)
+    if by_class:
+        metrics |= dataset.task.recalls(logits, stopping.labels, dataset.label_names)
     return MeasuredBaseline(name, metrics, round(clock.seconds() - begun, 3), baseline)

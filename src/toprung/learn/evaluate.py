@@ -135,6 +135,8 @@ def score_held_out(
         if name == "stopping":
             metrics = task.measure(logits, split.labels[rows])
             metrics |= answer_shares(task, logits, split.labels[rows])
+            if plan.by_class:
+                metrics |= task.recalls(logits, split.labels[rows], plan.dataset.label_names)
     return {**metrics, "evaluated_rows": scored}
 
 

@@ -96,6 +96,10 @@ class Loop:
         feed: rows and their order.
         loss: with weights of classes, if any.
         optimizer: and its schedule.
+
+    Attributes:
+        on_step: called after each step; None where nobody listens.
+        last_loss: of the last step that was heard of; 0 before.
     """
 
     def __init__(
@@ -110,6 +114,8 @@ class Loop:
         self.loss, self.class_weights = loss
         self.optimizer = optimizer
         self.progress = Progress()
+        self.on_step: Callable[[], None] | None = None
+        self.last_loss = 0.0
         self._sums: list[torch.Tensor] = []
         self._pending: list[tuple[torch.Tensor, int]] = []
         self._device = feed.targets.device
@@ -158,6 +164,8 @@ class Loop:
                 self._hear_losses()
             if self.optimizer.passes_hundredth(before, after.examples):
                 self._tell_schedule()
+            if self.on_step is not None:
+                self.on_step()
         self._hear_losses()
         return True
 
@@ -199,6 +207,7 @@ class Loop:
             self.progress.loss_rows += rows
             self.progress.window_sum += value * rows
             self.progress.window_rows += rows
+        self.last_loss = values[-1]
         self._pending.clear()
 
     def _tell_schedule(self) -> None:

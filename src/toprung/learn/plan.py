@@ -34,6 +34,7 @@ class Plan:
         rows: what is trained on: ``train``, or ``all`` with those that ``train_rows`` left out.
         prefix_bytes: of disk for what frozen layers make of the texts; 0 keeps nothing, None
             takes a quarter of the free disk at most.
+        by_class: whether reports tell the recall of each class too.
         clock: for seconds.
     """
 
@@ -51,6 +52,7 @@ class Plan:
     cards: Mapping[str, Card] = field(default_factory=dict)
     rows: Literal["train", "all"] = "train"
     prefix_bytes: int | None = None
+    by_class: bool = False
     clock: Clock = field(default_factory=SystemClock)
 
     def trained_splits(self) -> list[str]:

@@ -31,6 +31,7 @@ from toprung.learn.model import count_parameters, load_weights
 from toprung.learn.optimizer import Optimizer
 from toprung.learn.patience import Patience
 from toprung.learn.plan import Plan
+from toprung.learn.progress import PROGRESS, ProgressLog
 from toprung.learn.series.build import SeriesBuild
 from toprung.learn.settings import choose
 from toprung.learn.streams import Streams
@@ -83,6 +84,9 @@ class Run:
         self._shrink = assignment.shrink
         self.patience = Patience(self.settings.patience)
         self.loop = self._make_loop()
+        self.loop.on_step = ProgressLog(
+            self.folder / PROGRESS, self.loop, plan.clock, of=plan.resource.max * unit
+        )
         self.reports: list[Report] = []
         self._seconds = 0.0
         self._trained_rows, self._trained_seconds = 0, 0.0
@@ -167,7 +171,7 @@ class Run:
         named = [report for report in self.reports if report.checkpoint is not None]
         most = max((r.metrics["evaluated_rows"] for r in named), default=0)
         scores = {
-            report.resource: metric.score(report.metrics[metric.name])
+            report.resource: metric.rate(report.metrics)
             for report in named
             if metric.name in report.metrics and report.metrics["evaluated_rows"] == most
         }

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 
 from toprung import __version__
+from toprung.core.errors import GiveUp
 from toprung.core.seeds import derive_seed
+from toprung.search.course import Course
 from toprung.search.failures import common_failure, judge, why_over
 from toprung.search.ledger import Ledger, Watcher
 from toprung.search.plan import Plan
@@ -19,7 +21,7 @@ from toprung.trial.config import Assignment, trial_id
 from toprung.trial.decision import Continue, Decision, Failure, Promotion, State, Stop, Verdict
 from toprung.trial.history import TrialRecord
 from toprung.trial.journal import Event, Journal
-from toprung.trial.report import Report, examine
+from toprung.trial.report import Metric, Report, examine
 
 
 class Driver:
@@ -46,6 +48,7 @@ class Driver:
         *,
         watchers: Sequence[Watcher] = (),
         diagnose: Diagnose = find_nothing,
+        phases: Callable[[Event], Course] | None = None,
     ) -> None:
         """Opens the search: replays the journal, then recovers what was cut off.
 
@@ -55,6 +58,7 @@ class Driver:
             journal: open; its earlier events are replayed.
             watchers: called with each new event, after it is durable.
             diagnose: tells the symptoms of a trial.
+            phases: from the event that begins a phase to what decides it from there on.
 
         Raises:
             GiveUp: the journal's decisions are not those that these rules take.
@@ -65,10 +69,17 @@ class Driver:
         self._ledger = Ledger(journal, watchers)
         self.history, self._write = self._ledger.history, self._ledger.write
         self._symptoms = Symptoms(diagnose, self.history, self._write)
-        self._scheduler, self._searcher = scheduler, searcher
         self._queue: deque[str] = deque()
-        self.between = frozenset(p for p in plan.resource.points if not scheduler.decides_at(p))
-        replay = Replay(self.history, scheduler, self._observe, plan.metric, where=journal.path)
+        self._phases = phases
+        self._follow(Course(plan, scheduler, searcher))
+        replay = Replay(
+            self.history,
+            scheduler,
+            self._observe,
+            plan.metric,
+            turn=self._turn,
+            where=journal.path,
+        )
         replay.follow(journal.earlier)
         with self.together():
             self.write("opened", version=__version__)
@@ -153,6 +164,14 @@ class Driver:
         """Adds trials to the budget and opens a finished search again."""
         self._write("extended", trials=trials)
 
+    def begin_phase(self, **fields: object) -> None:
+        """Begins a phase: new trials are decided by its own plan, scheduler and searcher.
+
+        Args:
+            fields: of the event, from which the phase's course follows; see ``PhaseRecord``.
+        """
+        self._turn(self._write("phase", **fields))
+
     def finish(self) -> None:
         """Ends the search phase: paused trials are stopped, each with its reason."""
         if self.interrupted or self.history.closed is not None:
@@ -161,7 +180,10 @@ class Driver:
             for record in self.history.in_state("paused"):
                 verdict = Stop(self._scheduler.verdict(record.config.trial))
                 self._write_decision(record, record.resource, verdict, by="end")
-            self._write("closed", reason=why_over(self.history, self.plan, self._spent()))
+            self._write(
+                "closed",
+                reason=why_over(self.history, self.plan, self._spent(), self._has_crashed()),
+            )
 
     def train_fully(
         self, trials: Sequence[str], *, seeds: int = 1, anew: bool = False
@@ -189,6 +211,17 @@ class Driver:
                 wanted.append(self._another_seed(record, number))
         return wanted
 
+    def _turn(self, event: Event) -> tuple[Scheduler, Metric]:
+        if self._phases is None:
+            raise GiveUp("the journal has phases, but the spec has none; use another --results")
+        self._follow(self._phases(event))
+        return self._scheduler, self.plan.metric
+
+    def _follow(self, course: Course) -> None:
+        self.plan, self._scheduler, self._searcher = course.plan, course.scheduler, course.searcher
+        points = self.plan.resource.points
+        self.between = frozenset(p for p in points if not self._scheduler.decides_at(p))
+
     def _another_seed(self, record: TrialRecord, number: int) -> str:
         name = f"{record.config.trial}-s{number}"
         if name not in self.history.trials:
@@ -205,7 +238,7 @@ class Driver:
             record = self.history.trials[self._queue.popleft()]
             if record.state == "running":
                 return record
-        if self.history.closed is not None:
+        if self.history.closed is not None or self._has_crashed():
             return None
         return self._promoted() or self._suggested() or self._last_climb()
 
@@ -219,7 +252,8 @@ class Driver:
         return self.history.trials[promotion.trial]
 
     def _suggested(self) -> TrialRecord | None:
-        number = len(self.history.suggested) + 1
+        total = len(self.history.suggested) + 1
+        number = total - self.history.phase_begins
         if number > self.plan.trials + self.history.extended or self._spent():
             return None
         if common_failure(self.history):
@@ -227,7 +261,7 @@ class Driver:
         suggestion = self._searcher.suggest(number)
         if suggestion is None:
             return None
-        name = trial_id(number)
+        name = trial_id(total)
         self._write(
             "suggested",
             trial=name,
@@ -283,6 +317,10 @@ class Driver:
 
     def _spent(self) -> bool:
         return self.plan.is_spent(self.elapsed() - self.history.extended_at)
+
+    def _has_crashed(self) -> bool:
+        most = self.plan.crashes
+        return most is not None and len(self.history.crashed()) >= most
 
     def _recover(self) -> None:
         """Decides what was reported but not decided, and queues what ran when all ended."""

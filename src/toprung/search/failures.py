@@ -46,10 +46,20 @@ def common_failure(history: History) -> Failure | None:
     return ends[-1]
 
 
-def why_over(history: History, plan: Plan, spent: bool) -> str:
-    """Why the search phase ends, in words; ``spent`` says whether its time is up."""
+def why_over(history: History, plan: Plan, spent: bool, crashed: bool) -> str:
+    """Why the search phase ends, in words.
+
+    Args:
+        history: of the search.
+        plan: of the phase at work.
+        spent: whether its time is up.
+        crashed: whether so many trials failed as a gate waits for.
+    """
+    if crashed:
+        last = history.crashed()[-1]
+        return f"{last.config.trial} failed ({last.reason}), and a gate waits for that"
     if alike := common_failure(history):
         return f"every trial failed alike ({alike.kind}): {alike.message}"
     if spent:
         return f"the time budget of {plan.seconds:.0f} s is spent"
-    return f"{len(history.trials)} trials were tried"
+    return f"{len(history.trials) - history.phase_begins} trials were tried"

@@ -18,6 +18,7 @@ class Plan:
         trials: at most as many are suggested.
         seconds: of search time, after which nothing new is begun; None for no limit.
         seed: of the whole search.
+        crashes: so many failed trials end it early; None lets it go on whatever fails.
     """
 
     metric: Metric
@@ -25,6 +26,7 @@ class Plan:
     trials: int
     seconds: float | None = None
     seed: int = 0
+    crashes: int | None = None
 
     def is_spent(self, seconds: float) -> bool:
         """Whether so much search time is all that there was."""

@@ -14,7 +14,7 @@ from toprung.trial.journal import Event
 from toprung.trial.report import Metric
 
 
-@dataclass(frozen=True)
+@dataclass
 class Replay:
     """Makes the calls again that the events tell of, and compares what comes of them.
 
@@ -23,6 +23,7 @@ class Replay:
         scheduler: prepared, and asked nothing yet but by this replay.
         observe: shows a trial to the searcher.
         metric: of the search.
+        turn: from the event of a phase that begins to its scheduler and metric.
         where: the journal, for messages.
     """
 
@@ -31,6 +32,7 @@ class Replay:
     observe: Callable[[TrialRecord], None]
     metric: Metric
     _: KW_ONLY
+    turn: Callable[[Event], tuple[Scheduler, Metric]]
     where: Path
 
     def follow(self, events: Iterable[Event]) -> None:
@@ -44,6 +46,8 @@ class Replay:
             self._take(event)
 
     def _take(self, event: Event) -> None:
+        if event["kind"] == "phase":
+            self.scheduler, self.metric = self.turn(event)
         kind, record = event["kind"], self.history.trials.get(event.get("trial", ""))
         if record is None:
             return
@@ -70,7 +74,7 @@ class Replay:
             self.scheduler.drop(record.config.trial)
             return
         report = next(r for r in record.reports if r.resource == event["resource"])
-        score = self.metric.score(report.metrics[self.metric.name])
+        score = self.metric.rate(report.metrics)
         decision = self.scheduler.decide(record.config.trial, report.resource, score)
         self._same(event, word(decision), event["decision"])
 

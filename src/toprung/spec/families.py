@@ -31,6 +31,7 @@ PACKAGES = {
     "searcher": "search.searchers",
     "ensemble": "judge.ensembles",
     "baseline": "judge.baselines",
+    "gate": "judge.gates",
     "corpus": "data.corpora",
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from toprung.spec.choices import Component, Entry, read_component, read_componen
 from toprung.spec.families import Components, registry
 from toprung.spec.first import read_first
 from toprung.spec.nodes import Node, Problems, shown
+from toprung.spec.phases import Common, read_floor, read_gates, read_phases
 from toprung.spec.portfolio import read_portfolio
 from toprung.spec.resource import read_resource
 from toprung.spec.sections import BUDGET, SEED, TRIAL, filled, read_data, read_fields
@@ -36,6 +38,7 @@ _TAKEN_NAMES = ("records", "README.md")
 _KEYS = (
     *("name", "task", "data", "space", "metric", "scheduler", "searcher", "resource"),
     *("budget", "trial", "ensemble", "baselines", "first", "seed"),
+    *("constraints", "phases", "gates"),
 )
 
 
@@ -73,6 +76,7 @@ class _Reader:
         space, cards = self._space(base, task)
         budget = self._section("budget", BUDGET)
         scheduler = self._component("scheduler")
+        baselines = self._baselines(task)
         return {
             "name": self._name(),
             "task": name,
@@ -86,10 +90,31 @@ class _Reader:
             **budget,
             **self._section("trial", TRIAL),
             "ensemble": self._ensemble(int(budget["trials"])),
-            "baselines": self._baselines(task),
+            "baselines": baselines,
             "first": self._first(space, int(budget["trials"])),
             "seed": self._seed(),
+            **self._plan(int(budget["trials"]), scheduler, cards, task, baselines),
         }
+
+    def _plan(
+        self,
+        trials: int,
+        scheduler: Component | None,
+        cards: Mapping[str, Card],
+        task: Task,
+        baselines: Sequence[Component],
+    ) -> dict[str, Any]:
+        longest = min((card.max_length for card in cards.values()), default=1 << 20)
+        common = Common(trials, scheduler or Component(DEFAULTS["scheduler"]), longest)
+        phases = read_phases(self._given("phases"), common, self.problems)
+        gates = read_gates(
+            self._given("gates"),
+            phases,
+            self.problems,
+            metrics=list(task.metrics),
+            baselines=[component.name for component in baselines],
+        )
+        return {"phases": phases, "gates": gates}
 
     def check_together(self, spec: SearchSpec) -> None:
         """Asks the task, the scheduler and the searcher whether the rest fits them."""
@@ -100,6 +125,7 @@ class _Reader:
         ]:
             text = f"'{name}' does not fit the task {spec.task}. {nearest(str(name), fitting)}"
             self.problems.add(self._at("space").items["loss"], text)
+        self._check_phases(spec)
         scheduler = registry("scheduler").get(spec.scheduler.name)(**spec.scheduler.options)
         searcher = registry("searcher").get(spec.searcher.name)(**spec.searcher.options)
         try:
@@ -110,6 +136,21 @@ class _Reader:
             searcher.prepare(spec.space, spec.seed, spec.first)
         except ValueError as error:
             self.problems.add(self._at("searcher"), f"{error}")
+
+    def _check_phases(self, spec: SearchSpec) -> None:
+        """Asks the scheduler of each phase whether its resource fits it."""
+        nodes = self._at("phases").value
+        for phase, node in zip(spec.phases, nodes if isinstance(nodes, tuple) else (), strict=True):
+            resource = phase.resource_with(phase.rows, spec.resource)
+            if phase.eta and resource.max < resource.min * phase.eta:
+                text = f"a last rung of {resource.max} {resource.unit} leaves no room for rungs"
+                self.problems.add(node, f"{text} below it. Raise rows or epochs.")
+                continue
+            rules = registry("scheduler").get(phase.scheduler.name)(**phase.scheduler.options)
+            try:
+                rules.prepare(resource, spec.metric)
+            except ValueError as error:
+                self.problems.add(node, f"{error}")
 
     def _at(self, key: str) -> Node:
         return self.root.items.get(key) or Node(key, None, None)
@@ -164,7 +205,9 @@ class _Reader:
         return None
 
     def _metric(self, task: Task) -> Metric:
-        return task.metrics[self._word("metric", list(task.metrics), task.default_metric)]
+        named = task.metrics[self._word("metric", list(task.metrics), task.default_metric)]
+        floor = read_floor(self._given("constraints"), self.problems)
+        return named if floor is None else replace(named, floor=floor)
 
     def _data(self, base: Path, task: str, *, keep_base: bool) -> DataSource | None:
         node = self._mapping("data")

@@ -68,6 +68,15 @@ def read_resource(node: Node | None, eta: int | None, problems: Problems) -> Res
         text = f"{high} is below resource.min × reduction_factor = {low * eta}"
         problems.add(at, f"{text}, so no rung would ever fire. Raise max or lower min.")
     else:
-        ladder = rungs(low, high, eta) if eta else (high,)
-        return Resource(unit, low, high, report_points(low, high, eta), ladder)
+        return make_resource(unit, low, high, eta)
     return None
+
+
+def make_resource(unit: str, low: int, high: int, eta: int | None) -> Resource:
+    """A resource with its points and rungs; one rung alone where there is no early stopping.
+
+    >>> make_resource("examples", 100, 900, 3).rungs, make_resource("epochs", 1, 9, None).rungs
+    ((100, 300, 900), (9,))
+    """
+    ladder = rungs(low, high, eta) if eta else (high,)
+    return Resource(unit, low, high, report_points(low, high, eta), ladder)

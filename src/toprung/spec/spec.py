@@ -12,6 +12,7 @@ from toprung.learn.backbone.card import Card
 from toprung.spec.choices import Component
 from toprung.spec.domain import count
 from toprung.spec.dump import component_tree, dump, space_tree
+from toprung.spec.phases import Gate, Phase
 from toprung.trial.config import Resource
 from toprung.trial.report import Metric
 from toprung.trial.space import Choice, Option, Space, Values
@@ -45,6 +46,8 @@ class SearchSpec:
         first: configurations tried before the searcher's own; flat.
         seed: of everything random.
         cards: backbone of the space by name.
+        phases: of the plan; empty where the search has one alone.
+        gates: what is asked after each phase, in this order.
     """
 
     name: str
@@ -67,6 +70,13 @@ class SearchSpec:
     first: tuple[Values, ...]
     seed: int
     cards: Mapping[str, Card]
+    phases: tuple[Phase, ...] = ()
+    gates: tuple[Gate, ...] = ()
+
+    @property
+    def by_class(self) -> bool:
+        """Whether the recall of each class counts anywhere in the search."""
+        return bool(self.phases) or self.metric.floor is not None
 
     @cached_property
     def combinations(self) -> int | None:
@@ -87,7 +97,7 @@ class SearchSpec:
 
     def _tree(self) -> dict[str, Any]:
         resource = self.resource
-        return {
+        tree = {
             "name": self.name,
             "task": self.task,
             "data": self._data_tree(),
@@ -108,6 +118,12 @@ class SearchSpec:
             "first": [dict(values) for values in self.first],
             "seed": self.seed,
         }
+        if self.metric.floor is not None:
+            tree["constraints"] = {"recall": self.metric.floor}
+        if self.phases:
+            tree["phases"] = [phase.tree() for phase in self.phases]
+            tree["gates"] = [gate.tree() for gate in self.gates]
+        return tree
 
     def _data_tree(self) -> dict[str, Any]:
         names = [known.name for known in fields(DataSource) if known.name not in _NOT_IN_DATA]

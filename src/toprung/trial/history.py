@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from toprung.trial.config import TrialConfig
@@ -32,6 +32,8 @@ class TrialRecord:
         seq: number of the trial's last event; orders those that wait for a slot.
         finalist: whether it is trained to the last rung for the ensemble.
         findings: symptoms that were diagnosed, in the order in which they showed.
+        phase: how many phases had begun when it was suggested; 0 where a search has none.
+        most: largest resource of that phase; 0 where a search has none.
     """
 
     config: TrialConfig
@@ -50,6 +52,8 @@ class TrialRecord:
     seq: int = 0
     finalist: bool = False
     findings: list[Finding] = field(default_factory=list)
+    phase: int = 0
+    most: int = 0
 
     def usable(self, metric: Metric) -> list[Report]:
         """The reports that carry the metric, up to the resource that counts."""
@@ -58,16 +62,45 @@ class TrialRecord:
     def best(self, metric: Metric) -> Report | None:
         """The report with the best metric; the earliest among equals."""
         reports = self.usable(metric)
-        return max(reports, key=lambda r: metric.score(r.metrics[metric.name]), default=None)
+        return max(reports, key=lambda r: metric.rate(r.metrics), default=None)
 
 
 @dataclass(frozen=True)
 class BaselineRecord:
-    """A baseline's metrics on the stopping split, and its cost in seconds."""
+    """A baseline's metrics on the stopping split, and its cost in seconds.
+
+    ``rows`` are those that it learned from, where a search has phases.
+    """
 
     name: str
     metrics: Mapping[str, float]
     seconds: float
+    rows: int | None = None
+
+
+@dataclass(frozen=True)
+class PhaseRecord:
+    """A phase that was begun.
+
+    Attributes:
+        number: in the plan, from 1.
+        attempt: 1, and one more after each time its rows were shrunk.
+        event: that began it: ``rows``, ``trials``, ``seconds``, ``unit``, ``min`` and ``max`` of
+            the resource, ``floor``, ``first``, ``carried``, ``reason``.
+        begins: trials that had been suggested before.
+        gate: the event that decided what follows; None while that is open.
+    """
+
+    number: int
+    attempt: int
+    event: Event
+    begins: int
+    gate: Event | None = None
+
+    @property
+    def is_last(self) -> bool:
+        """Whether a gate has decided that no phase follows."""
+        return self.gate is not None and self.gate["action"] not in ("next_phase", "shrink")
 
 
 @dataclass
@@ -88,6 +121,8 @@ class History:
         precision: that trials compute in, where it was measured; None where the spec says it.
         ensembles: what was ensembled, newest last.
         known_of_data: symptoms of the rows themselves, which are told once.
+        phases: that were begun, each attempt by itself; empty where a search has none.
+        forecast: what the search was expected to cost before it began; None without a forecast.
     """
 
     trials: dict[str, TrialRecord] = field(default_factory=dict)
@@ -105,6 +140,29 @@ class History:
     precision: str | None = None
     ensembles: list[Mapping[str, Any]] = field(default_factory=list)
     known_of_data: set[str] = field(default_factory=set)
+    phases: list[PhaseRecord] = field(default_factory=list)
+    forecast: Event | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the search phase has ended, and with it the plan, where there is one."""
+        return self.closed is not None and (not self.phases or self.phases[-1].is_last)
+
+    @property
+    def phase_begins(self) -> int:
+        """How many trials had been suggested when the phase began that is at work."""
+        return self.phases[-1].begins if self.phases else 0
+
+    def in_phase(self) -> list[TrialRecord]:
+        """The trials of the phase at work, without further seeds of finalists."""
+        return self.suggested[self.phase_begins :]
+
+    def crashed(self) -> list[TrialRecord]:
+        """Those that failed for good, of what was begun since the phase or the last extension.
+
+        A loss that diverges is no crash.
+        """
+        return [r for r in self.suggested[self.tried_before :] if r.state == "failed"]
 
     @classmethod
     def of(cls, events: Iterable[Event]) -> History:
@@ -132,6 +190,8 @@ def _suggested(history: History, event: Event) -> None:
     config = TrialConfig(event["trial"], dict(event["values"]), event["seed"])
     again = event["source"] == "finalist"
     record = TrialRecord(config, event["source"], event["bracket"], finalist=again)
+    if history.phases:
+        record.phase, record.most = len(history.phases), history.phases[-1].event["max"]
     history.trials[config.trial] = record
     if not again:
         history.suggested.append(record)
@@ -198,7 +258,9 @@ def _precision(history: History, event: Event) -> None:
 
 def _baseline(history: History, event: Event) -> None:
     metrics = {name: number_from_json(value) for name, value in event["metrics"].items()}
-    history.baselines[event["name"]] = BaselineRecord(event["name"], metrics, event["seconds"])
+    history.baselines[event["name"]] = BaselineRecord(
+        event["name"], metrics, event["seconds"], event.get("rows")
+    )
 
 
 def _extended(history: History, event: Event) -> None:
@@ -207,6 +269,25 @@ def _extended(history: History, event: Event) -> None:
     history.extended_at = event["at"]
     history.tried_before = len(history.suggested)
     history.closed = None
+    if history.phases:
+        history.phases[-1] = replace(history.phases[-1], gate=None)
+
+
+def _phase(history: History, event: Event) -> None:
+    begins = len(history.suggested)
+    history.phases.append(PhaseRecord(event["phase"], event["attempt"], event, begins))
+    history.extended, history.extended_at = 0, event["at"]
+    history.tried_before = begins
+    history.finalists = ()
+    history.closed = None
+
+
+def _forecast(history: History, event: Event) -> None:
+    history.forecast = event
+
+
+def _gate(history: History, event: Event) -> None:
+    history.phases[-1] = replace(history.phases[-1], gate=event)
 
 
 def _test_opened(history: History, event: Event) -> None:
@@ -244,6 +325,9 @@ _CHANGES: Mapping[str, Callable[[History, Event], None]] = {
     "precision": _precision,
     "baseline": _baseline,
     "extended": _extended,
+    "phase": _phase,
+    "gate": _gate,
+    "forecast": _forecast,
     "interrupted": _interrupted,
     "closed": _closed,
     "test_opened": _test_opened,

@@ -9,10 +9,20 @@ from typing import Any
 
 from toprung.trial.decision import Failure
 
+RECALL = "recall."
+"""What stands before a class's name where a report gives the recall of that class."""
+
+_MISSED = 1e6
+
 
 @dataclass(frozen=True)
 class Metric:
     """A metric as the user named it; inside, a score is higher for better.
+
+    Attributes:
+        name: of the metric.
+        maximize: whether higher values are better.
+        floor: recall that every class must reach, a constraint of the search; None for none.
 
     >>> Metric("loss", maximize=False).score(0.25)
     -0.25
@@ -20,6 +30,7 @@ class Metric:
 
     name: str
     maximize: bool = True
+    floor: float | None = None
 
     def score(self, value: float) -> float:
         """The metric's value with its direction turned so that higher is better."""
@@ -28,6 +39,48 @@ class Metric:
     def value(self, score: float) -> float:
         """The metric's value of a score."""
         return score if self.maximize else -score
+
+    def rate(self, metrics: Mapping[str, float]) -> float:
+        """The score of a report's metrics, in which constraints come first.
+
+        Where a class misses the floor the report ranks behind every one in which none does, and
+        among its like by how much is missing in all. Of a report that tells no class's recall
+        nothing is missing. Source: Deb 2000, "An efficient constraint handling method for genetic
+        algorithms", as Optuna's ``constraints_func`` takes it too.
+
+        >>> held = Metric("accuracy", floor=0.8)
+        >>> held.rate({"accuracy": 0.7, "recall.a": 0.8}) > held.rate(
+        ...     {"accuracy": 0.9, "recall.a": 0.7})
+        True
+        """
+        missing = self.missing(metrics)
+        return -_MISSED - missing if missing > 0 else self.score(metrics[self.name])
+
+    def missing(self, metrics: Mapping[str, float]) -> float:
+        """By how much the classes miss the floor, all together; 0 where each reaches it."""
+        if self.floor is None:
+            return 0.0
+        recalls = recalls_of(metrics).values()
+        return round(sum(max(0.0, self.floor - recall) for recall in recalls), 9)
+
+    def tell(self, score: float) -> str:
+        """What a score of ``rate`` means, in words.
+
+        >>> Metric("accuracy").tell(0.5), Metric("accuracy", floor=0.8).tell(-1e6 - 0.25)
+        ('accuracy 0.5', '0.25 short of recall 0.8 in all classes together')
+        """
+        if self.floor is not None and score <= -_MISSED:
+            return f"{-_MISSED - score:.4g} short of recall {self.floor:g} in all classes together"
+        return f"{self.name} {self.value(score):.4g}"
+
+
+def recalls_of(metrics: Mapping[str, float]) -> dict[str, float]:
+    """The recall of each class that a report tells, by the class's name.
+
+    >>> recalls_of({"accuracy": 0.5, "recall.dvd": 0.4})
+    {'dvd': 0.4}
+    """
+    return {k.removeprefix(RECALL): v for k, v in metrics.items() if k.startswith(RECALL)}
 
 
 @dataclass(frozen=True)
@@ -106,7 +159,7 @@ def examine(report: Report, metric: Metric, previous: int) -> float | Failure:
         return Failure("diverged", f"{bad[0]} is {report.metrics[bad[0]]} at {report.resource}")
     if report.resource <= previous:
         return Failure("user_error", f"resource {report.resource} does not exceed {previous}")
-    return metric.score(float(value))
+    return float(metric.rate(report.metrics))
 
 
 def _is_finite(value: Any) -> bool:

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from toprung.trial.report import Metric
+from toprung.trial.report import RECALL, Metric
 
 Floats = NDArray[np.floating]
 Labels = NDArray[np.int64]
@@ -90,6 +90,17 @@ class Task(ABC):
         Raises:
             ValueError: no rows, or shapes that do not agree.
         """
+
+    def recalls(self, logits: Floats, labels: Labels, names: Sequence[str]) -> dict[str, float]:
+        """The recall of each class that these rows have, as metrics named ``recall.<class>``."""
+        marks = self.marks(labels, len(names))
+        found = (self.decide(self.probabilities(logits)) & marks).sum(axis=0)
+        there = marks.sum(axis=0)
+        return {
+            f"{RECALL}{name}": float(found[c] / there[c])
+            for c, name in enumerate(names)
+            if there[c]
+        }
 
     def probabilities(self, logits: Floats) -> Floats:
         """(N, C) in 64 bits."""

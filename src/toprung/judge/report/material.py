@@ -81,6 +81,8 @@ class Material:
         member_logits: (N, C) of each member on the test split, where they were kept.
         space: that was searched.
         seed: of the search.
+        phase_ladders: the same of each phase as it was begun, from 1; empty without a plan.
+        gates: the rules of the plan in words, in their order.
     """
 
     name: str
@@ -92,6 +94,8 @@ class Material:
     metric: Metric
     resource: Resource
     ladders: Mapping[int, Sequence[int]] = field(default_factory=dict)
+    phase_ladders: Mapping[int, Mapping[int, Sequence[int]]] = field(default_factory=dict)
+    gates: Sequence[str] = ()
     ensemble: EnsembleSummary | None = None
     verdicts: Verdicts | None = None
     architectures: Sequence[Architecture] = ()

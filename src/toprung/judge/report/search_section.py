@@ -66,7 +66,7 @@ def tell_search(material: Material, history: History, rows: Sequence[Row]) -> li
         "## Search",
         "",
         *_tell_course(material, phase, history),
-        *_tell_savings(saved, material),
+        *_tell_savings(saved, material, phased=bool(phase.phases)),
         *_tell_cost(history),
         *_draw_history(material, rows),
         *_tell_rungs([count for count in counts if count.reached], material),
@@ -161,16 +161,17 @@ def _tell_course(material: Material, phase: History, history: History) -> list[s
     return [" ".join(lines), ""]
 
 
-def _tell_savings(saved: Savings, material: Material) -> list[str]:
+def _tell_savings(saved: Savings, material: Material, *, phased: bool) -> list[str]:
     if not saved.trials:
         return []
     unit = escape(material.resource.unit)
+    last = "the last rung of its phase" if phased else f"{material.resource.max:,}"
     return [
         f"Early stopping spent {saved.spent:,} {unit} where training {saved.trials} trials to "
-        f"{material.resource.max:,} each would take {saved.full:,}: "
+        f"{last} each would take {saved.full:,}: "
         f"**{saved.saved_share:.1%} saved**. In time that is {duration(saved.seconds)} against "
         f"an estimated {duration(saved.full_seconds)} (each trial's own seconds per unit of "
-        f"{unit}, times {material.resource.max:,}).",
+        f"{unit}, times {last}).",
         "",
     ]
 

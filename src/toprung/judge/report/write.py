@@ -6,6 +6,7 @@ from pathlib import Path
 
 from toprung.core.files import write_text
 from toprung.judge.blends import Growth, grow
+from toprung.judge.budget import search_phase
 from toprung.judge.courses import study_courses
 from toprung.judge.diagnosing import gather
 from toprung.judge.leaderboard import Row, best_trial, rank_trials
@@ -15,10 +16,12 @@ from toprung.judge.report.architecture_section import say_size, tell_architectur
 from toprung.judge.report.data_section import tell_data
 from toprung.judge.report.ensemble_section import tell_ensemble
 from toprung.judge.report.errors_section import tell_mistakes
+from toprung.judge.report.forecast_section import tell_forecast
 from toprung.judge.report.markdown import code, code_block, escape, table
 from toprung.judge.report.material import Material
 from toprung.judge.report.page import render_page
 from toprung.judge.report.parts import Part, markdown_lines
+from toprung.judge.report.phases_section import tell_phases
 from toprung.judge.report.results_section import tell_calibration, tell_results
 from toprung.judge.report.search_section import tell_leaderboard, tell_search
 from toprung.judge.report.training_section import (
@@ -50,7 +53,15 @@ def compose(material: Material) -> list[Part]:
         parts += tell_mistakes(mistakes, label_names=names, many=many)
     parts += _ensemble(material, rows)
     parts += tell_leaderboard(rows, material.metric.name, material.resource.unit)
+    parts += tell_phases(
+        search_phase(material.events),
+        material.metric,
+        unit=material.resource.unit,
+        ladders=material.phase_ladders,
+        gates=material.gates,
+    )
     parts += tell_search(material, history, rows)
+    parts += tell_forecast(material.events)
     parts += _training(material, history, rows)
     parts += tell_data(material.dataset, truncated=_truncated(material, history, rows))
     parts += tell_architecture(material.architectures)

@@ -93,8 +93,7 @@ class Asha(Scheduler):
         unit = self.resource.unit
         if resource >= self.resource.max:
             self._completed += 1
-            value = self.metric.value(score)
-            done = f"completed {resource} {unit} with {self.metric.name} {value:.4g}"
+            done = f"completed {resource} {unit} with {self.metric.tell(score)}"
             return Stop(done, completed=True)
         ladder = self._ladders[self._bracket[trial]]
         rung = next((rung for rung in ladder if rung.resource == resource), None)
@@ -170,11 +169,11 @@ class Asha(Scheduler):
         return max(waiting, key=lambda found: found[1].score(found[0]), default=None)
 
     def _words(self, trial: str, rung: Rung, places: int) -> str:
-        value = self.metric.value(rung.score(trial))
+        value = self.metric.tell(rung.score(trial))
         bracket = f"bracket {self._bracket[trial]}, " if self.brackets > 1 else ""
         place = f"{ordinal(rung.rank(trial))} of {len(rung)}"
         goes = f"the best {places} go{'es' * (places == 1)} on"
         if not places:
             goes = f"none goes on before {self.reduction_factor} have come"
         where = f"{bracket}rung {rung.resource} {self.resource.unit}"
-        return f"{where}: {self.metric.name} {value:.4g} is {place}; {goes}"
+        return f"{where}: {value} is {place}; {goes}"

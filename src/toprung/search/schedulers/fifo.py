@@ -24,8 +24,7 @@ class Fifo(Scheduler):
         unit = self.resource.unit
         if resource < self.resource.max:
             return Continue(f"every trial runs to {self.resource.max} {unit}")
-        value = self.metric.value(score)
-        done = f"completed {resource} {unit} with {self.metric.name} {value:.4g}"
+        done = f"completed {resource} {unit} with {self.metric.tell(score)}"
         return Stop(done, completed=True)
 
     def decides_at(self, resource: int) -> bool:

@@ -31,8 +31,8 @@ class Observation:
     @classmethod
     def of(cls, record: TrialRecord, metric: Metric) -> Observation:
         """What the record tells of its trial."""
-        name, config = metric.name, record.config
-        scores = {r.resource: metric.score(r.metrics[name]) for r in record.usable(metric)}
+        config = record.config
+        scores = {r.resource: metric.rate(r.metrics) for r in record.usable(metric)}
         return cls(config.trial, config.values, scores, record.state)
 
 

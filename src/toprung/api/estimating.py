@@ -1,0 +1,325 @@
+"""A search's time, memory and disk before it runs: real steps timed, the rest simulated."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+
+from toprung.api import Search
+from toprung.api.folder import Folder
+from toprung.api.machines import Machine, other_machine, this_machine
+from toprung.api.opening import Settings, device_of
+from toprung.api.pricing import Prices, Shape, frequent_shapes
+from toprung.core.clock import SystemClock
+from toprung.core.files import write_json
+from toprung.data.dataset import Dataset
+from toprung.data.load import load_dataset
+from toprung.judge import baselines
+from toprung.judge.forecast import Forecast, Range, RungForecast
+from toprung.judge.yardstick import measure_baseline
+from toprung.learn.device import Measured, measure_precision
+from toprung.learn.paces import Pace, measure_paces
+from toprung.learn.plan import Plan
+from toprung.learn.progress import resident_bytes
+from toprung.search.runners._base import Train
+from toprung.search.runners.virtual import synthetic_curve
+from toprung.spec.spec import SearchSpec
+from toprung.trial.config import Assignment, Resource, TrialConfig
+from toprung.trial.history import History
+from toprung.trial.journal import Event, read_events
+from toprung.trial.report import Metric, Report
+
+_SAMPLE_ROWS, _HELD_OUT = 1024, 512
+_SIMULATIONS = 5
+_MOST_SHAPES = 8
+_LEAST_UNCERTAINTY = 0.15
+_RAY_SECONDS, _RAY_BYTES = 10.0, 600 * 2**20
+
+Cost = Callable[[TrialConfig, Resource, int | None], dict[int, float]]
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """A search that was simulated: its history, when each phase and when all of it ended."""
+
+    history: History
+    closings: Sequence[float]
+    end: float
+    events: Sequence[Event]
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What was measured, and what it is for.
+
+    Attributes:
+        paces: by shape.
+        data: whole.
+        baselines: seconds of all baselines before each phase.
+        started: seconds until the first worker trains.
+        again: seconds until workers train after each further start.
+        slots: trials at a time.
+        machine: that the search will run on.
+    """
+
+    paces: dict[Shape, Pace]
+    data: Dataset
+    baselines: Sequence[float]
+    started: float
+    again: float
+    slots: int
+    machine: Machine
+
+    @property
+    def uncertainty(self) -> float:
+        """Of every time, as a share."""
+        spread = max(pace.spread for pace in self.paces.values()) / 2
+        return max(_LEAST_UNCERTAINTY, min(1.0, spread), self.machine.uncertainty)
+
+
+def estimate(spec: SearchSpec, settings: Settings, like: str | None = None) -> Forecast:
+    """What a search of the spec will cost; it is kept for the search where it is for this machine.
+
+    The shapes of trials that a simulated search gives most are timed for a few steps, as many
+    at once as trials will train at once; other shapes are scaled by their arithmetic. Then the
+    search is simulated several times with those times, with its own scheduler and searcher under
+    made-up scores; their spread, widened by the timing's own, is the range. A plan is simulated
+    through all of its phases; its gates may end it earlier.
+
+    Args:
+        spec: of the search.
+        settings: runner and results folder of the search.
+        like: another machine, see ``other_machine``.
+
+    Raises:
+        FixData, FixEnvironment: as a search does.
+        FixSpec: ``like`` names no machine.
+    """
+    clock = SystemClock()
+    began = clock.seconds()
+    speed = measure_precision(device_of(spec), spec.cpus)
+    own_ms = speed.bfloat16_ms if speed.precision == "bfloat16" else speed.float32_ms
+    machine = this_machine() if like is None else other_machine(like, own_ms)
+    data = load_dataset(spec.data, spec.seed)
+    inline = settings.runner == "inline"
+    slots = 1 if inline else max(1, machine.cpus // spec.cpus)
+    whole = replace(spec, gates=())
+    given = simulate(whole, slots, _even, 0).history.trials.values()
+    shapes = frequent_shapes(given, _MOST_SHAPES)
+    here = min(slots, max(1, this_machine().cpus // spec.cpus))
+    paces, started = _measure(_plan(spec, data, speed), list(shapes.values()), here)
+    known = _Known(
+        paces=dict(zip(shapes, paces, strict=True)),
+        data=data,
+        baselines=_baseline_seconds(spec, data),
+        started=0.0 if inline else _RAY_SECONDS + started,
+        again=0.0 if inline else started,
+        slots=slots,
+        machine=machine,
+    )
+    runs = []
+    for number in range(_SIMULATIONS):
+        prices = Prices(known.paces, data, machine.slowness)
+        runs.append(simulate(whole, slots, prices.seconds, number))
+    forecast = _forecast(whole, known, runs, took=clock.seconds() - began)
+    if like is None:
+        keep_forecast(spec, forecast, Folder(Path(settings.results).resolve() / spec.name))
+    return forecast
+
+
+def keep_forecast(spec: SearchSpec, forecast: Forecast, folder: Folder) -> None:
+    """Keeps a forecast where the search of the same spec finds it when it begins."""
+    folder.root.mkdir(parents=True, exist_ok=True)
+    write_json(folder.forecast, {"spec": spec.resolved, "forecast": forecast.to_json()})
+
+
+def simulate(spec: SearchSpec, slots: int, cost: Cost, number: int) -> Simulated:
+    """A whole search on the virtual clock, with so many trials at a time.
+
+    Args:
+        spec: of the search.
+        slots: trials at a time.
+        cost: seconds of a trial until each point.
+        number: of the simulation; another one has other scores and suggestions.
+    """
+
+    def simulation(resource: Resource, metric: Metric, rows: int | None) -> Train:
+        curve = synthetic_curve(metric, resource)
+
+        def train(assignment: Assignment) -> Iterator[Report]:
+            config = assignment.config
+            seconds = cost(config, resource, rows)
+            for point in (p for p in resource.points if p > assignment.start):
+                value = {metric.name: curve(config, point)[0]}
+                yield Report(config.trial, point, value, round(seconds[point], 3), f"at{point}")
+
+        return train
+
+    with tempfile.TemporaryDirectory(prefix="toprung-estimate-") as results:
+        settings = Settings("virtual", results=results, simulation=simulation, workers=slots)
+        other = replace(spec, seed=(spec.seed + number) % (1 << 32))
+        events = read_events(Search(other, settings=settings).fit().folder.journal)
+    closings = [float(event["at"]) for event in events if event["kind"] == "closed"]
+    return Simulated(History.of(events), closings, float(events[-1]["at"]), events)
+
+
+def _even(config: TrialConfig, resource: Resource, rows: int | None) -> dict[int, float]:
+    return {point: 0.01 * point for point in resource.points}
+
+
+def _measure(plan: Plan, configs: Sequence[TrialConfig], slots: int) -> tuple[list[Pace], float]:
+    """Paces, timed in as many processes at once as trials will train; and how long those start."""
+    if slots == 1:
+        return measure_paces(plan, configs), 0.0
+    clock = SystemClock()
+    with ProcessPoolExecutor(slots, mp_context=get_context("spawn")) as pool:
+        began = clock.seconds()
+        # One task each, that imports all that a worker needs.
+        for ready in [pool.submit(measure_paces, plan, []) for _ in range(slots)]:
+            ready.result()
+        started = clock.seconds() - began
+        waiting = [pool.submit(measure_paces, plan, list(configs)) for _ in range(slots)]
+        beside = [one.result() for one in waiting]
+    return [_mean(same) for same in zip(*beside, strict=True)], started
+
+
+def _mean(paces: Sequence[Pace]) -> Pace:
+    """The mean times of those that ran beside each other, the largest memory and spread."""
+    names = ("start_seconds", "train_seconds", "first_seconds", "score_seconds", "save_seconds")
+    means = {name: sum(getattr(p, name) for p in paces) / len(paces) for name in names}
+    memory, spread = max(p.memory_bytes for p in paces), max(p.spread for p in paces)
+    return replace(paces[0], **means, memory_bytes=memory, spread=spread)
+
+
+def _plan(spec: SearchSpec, data: Dataset, speed: Measured) -> Plan:
+    """What trials are timed with: a sample of the rows, everything else as in the search."""
+    sample = data.first_train_rows(min(_SAMPLE_ROWS, len(data.splits["train"])), spec.seed)
+    kept = {"train": sample.splits["train"]}
+    for name in data.task.splits:
+        split = data.splits[name]
+        kept[name] = split.take(np.arange(min(_HELD_OUT, len(split))), name)
+    return Plan(
+        task=spec.task,
+        dataset=replace(sample, splits=kept),
+        metric=spec.metric,
+        resource=Resource("examples", 1, 10**9, (10**9,)),
+        folder=Path(),
+        cache=Path(),
+        cpus=spec.cpus,
+        precision=speed.precision if spec.precision == "auto" else spec.precision,
+        device=device_of(spec),
+        gpus=spec.gpus,
+        cards=spec.cards,
+        prefix_bytes=0 if spec.cache_gib == 0 else None,
+    )
+
+
+def _baseline_seconds(spec: SearchSpec, data: Dataset) -> list[float]:
+    """Seconds of all baselines before each phase, grown from two parts of train in proportion."""
+    train = len(data.splits["train"])
+    wanted = [phase.rows or train for phase in spec.phases] or [train]
+    small, large = max(1, train // 16), max(2, train // 4)
+    found = {}
+    for rows in (small, large):
+        part = data.first_train_rows(rows, spec.seed)
+        found[rows] = sum(
+            measure_baseline(
+                one.name,
+                baselines.registry.make(one.name, one.options),
+                part,
+                clock=SystemClock(),
+                seed=spec.seed,
+            ).seconds
+            for one in spec.baselines
+        )
+    a_row = max(0.0, found[large] - found[small]) / max(1, large - small)
+    return [max(found[small], found[large] + a_row * (rows - large)) for rows in wanted]
+
+
+def _forecast(
+    spec: SearchSpec, known: _Known, runs: Sequence[Simulated], *, took: float
+) -> Forecast:
+    unsure = known.uncertainty
+    phases = range(len(known.baselines))
+    before = [sum(known.baselines[: n + 1]) + known.started + n * known.again for n in phases]
+    until = [[run.closings[n] + before[n] for run in runs] for n in phases]
+    finish = known.again + known.baselines[-1] + _test_seconds(spec, known)
+    ends = [run.end + before[-1] + finish for run in runs]
+    memory = max(pace.memory_bytes for pace in known.paces.values()) * known.slots
+    memory += resident_bytes() + (0 if known.started == 0 else _RAY_BYTES)
+    disk = [_disk_bytes(spec, known, run.history) for run in runs]
+    return Forecast(
+        seconds=Range.of(ends, unsure),
+        until=tuple(Range.of(values, unsure) for values in until),
+        rungs=tuple(_rungs(runs, unsure)),
+        memory_bytes=Range.of([float(memory)], 0.25),
+        disk_bytes=Range.of(disk, 0.25),
+        machine=known.machine.words,
+        measured={
+            _words(shape): round(1 / pace.train_seconds, 2) for shape, pace in known.paces.items()
+        },
+        took_seconds=round(took, 1),
+    )
+
+
+def _test_seconds(spec: SearchSpec, known: _Known) -> float:
+    """Scoring the test split by every member and the best trial, and learning baselines again."""
+    members = int(str(spec.ensemble.options.get("members", 1) or 1)) + 1
+    rows = len(known.data.splits["test"])
+    slowest = max(pace.score_seconds for pace in known.paces.values())
+    return members * rows * slowest * known.machine.slowness
+
+
+def _rungs(runs: Sequence[Simulated], unsure: float) -> Iterator[RungForecast]:
+    """Trials and seconds of every rung, over all simulations."""
+    counts: dict[tuple[int, int], list[float]] = defaultdict(lambda: [0.0] * len(runs))
+    seconds: dict[tuple[int, int], list[float]] = defaultdict(lambda: [0.0] * len(runs))
+    for number, run in enumerate(runs):
+        judged = _judged(run)
+        for record in run.history.trials.values():
+            before = 0.0
+            for report in record.reports:
+                key = (record.phase, report.resource)
+                if key in judged:
+                    counts[key][number] += 1
+                    seconds[key][number] += report.seconds - before
+                    before = report.seconds
+    for key in sorted(counts):
+        trials = Range.of(counts[key], 0.0)
+        yield RungForecast(*key, trials, Range.of(seconds[key], unsure))
+
+
+def _judged(run: Simulated) -> set[tuple[int, int]]:
+    """Phase and resource of every rung: where any trial paused or ended."""
+    trials = run.history.trials
+    return {
+        (trials[e["trial"]].phase, int(e["resource"]))
+        for e in run.events
+        if e["kind"] == "decided" and e["decision"] != "continue"
+    }
+
+
+def _disk_bytes(spec: SearchSpec, known: _Known, history: History) -> float:
+    """Checkpoints that stay (two, and an older best), what caches keep, and the ensemble."""
+    prices = Prices(known.paces, known.data)
+    train = len(known.data.splits["train"])
+    total, cached = 0.0, dict[Shape, float]()
+    for record in history.trials.values():
+        pace, _ = prices.pace(record.config.values)
+        total += pace.save_bytes * min(2.3, max(1, len(record.reports)))
+    for shape, pace in known.paces.items():
+        cached[shape] = pace.cache_bytes * train
+    members = int(str(spec.ensemble.options.get("members", 1) or 1))
+    largest = max(pace.save_bytes for pace in known.paces.values())
+    return total + sum(cached.values()) + members * largest / 3
+
+
+def _words(shape: Shape) -> str:
+    return " ".join(f"{name.rpartition('.')[2]}={value}" for name, value in shape)

@@ -1,0 +1,159 @@
+"""How quick one trial is here: a few real steps of a configuration, timed and weighed."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import torch
+
+from toprung.learn.batches import Position, cut
+from toprung.learn.checkpoint import PARTIAL
+from toprung.learn.evaluate import predict
+from toprung.learn.inputs import Inputs
+from toprung.learn.plan import Plan
+from toprung.learn.progress import resident_bytes
+from toprung.learn.run import Run
+from toprung.trial.config import Assignment, TrialConfig
+
+_PARTS = 3
+_PART_SECONDS = 0.5
+_SCORED = 256
+
+
+@dataclass(frozen=True)
+class Pace:
+    """What a trial of a configuration costs, beside as many others as were timed at once.
+
+    Attributes:
+        start_seconds: to build the model and open the inputs.
+        train_seconds: a training row of average length, the optimiser's step included.
+        first_seconds: a row more, where what frozen layers make of it is not in the cache yet.
+        score_seconds: a held-out row.
+        save_seconds, save_bytes: of a checkpoint.
+        cache_bytes: a row, of what frozen layers make of it; 0 where nothing is kept.
+        memory_bytes: of the process that trains it.
+        spread: largest difference of the timed parts, as a share of their median.
+    """
+
+    start_seconds: float
+    train_seconds: float
+    first_seconds: float
+    score_seconds: float
+    save_seconds: float
+    save_bytes: int
+    cache_bytes: float
+    memory_bytes: int
+    spread: float
+
+
+def measure_paces(plan: Plan, configs: Sequence[TrialConfig]) -> list[Pace]:
+    """The pace of each configuration, measured one after the other in this process.
+
+    Some two seconds each. Nothing is left on disk.
+
+    Args:
+        plan: with a sample of the rows; its folders are not used.
+        configs: one of each shape.
+    """
+    torch.set_num_threads(plan.cpus)
+    folder = Path(tempfile.mkdtemp(prefix="toprung-estimate-"))
+    try:
+        return [_measure(plan, config, folder) for config in configs]
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _measure(plan: Plan, config: TrialConfig, folder: Path) -> Pace:
+    clock = plan.clock
+    own = replace(plan, folder=folder / "trials", cache=folder / "cache", pause_file=None)
+    # Twice: the first pays for what stays in the process, such as the backbone's weights.
+    Run(own, Assignment(config))
+    began = clock.seconds()
+    run = Run(own, Assignment(config))
+    start = clock.seconds() - began
+    fed = run.loop.feed.inputs
+    cached = isinstance(fed, Inputs) and fed.prefix is not None
+    first = _train(run, 1)[0] if cached else 0.0
+    if cached:  # Whole epochs, so that from here on every row is in the cache.
+        first = _train(run, len(run.labels))[0]
+    else:
+        _train(run, 2 * run.loop.feed.batches.size)
+    parts: list[float] = []
+    rows = run.loop.feed.batches.size
+    while len(parts) < _PARTS:
+        a_row, seconds = _train(run, rows)
+        if seconds >= _PART_SECONDS or rows >= 4 * len(run.labels):
+            parts.append(a_row)
+        else:
+            rows = int(rows * min(4.0, 1.2 * _PART_SECONDS / max(seconds, 1e-3))) + 1
+    train = median(parts)
+    score = _score(run)
+    began = clock.seconds()
+    with run.streams.turn():
+        run.save_partial()
+    save = clock.seconds() - began
+    saved = folder / "trials" / config.trial / "checkpoints" / PARTIAL
+    cache = _size(own.cache / "prefix") / max(1, len(run.labels)) if cached else 0.0
+    shutil.rmtree(folder / "trials", ignore_errors=True)
+    return Pace(
+        start_seconds=start,
+        train_seconds=train,
+        first_seconds=max(0.0, first - train) if cached else 0.0,
+        score_seconds=score,
+        save_seconds=save,
+        save_bytes=_size(saved),
+        cache_bytes=cache,
+        memory_bytes=resident_bytes(),
+        spread=(max(parts) - min(parts)) / train,
+    )
+
+
+def _train(run: Run, rows: int) -> tuple[float, float]:
+    """Trains so many rows more; seconds a row of average length, and seconds in all."""
+    loop, clock = run.loop, run.plan.clock
+    before = loop.progress.position
+    examples = before.examples + rows
+    tokens = _padded(run, before, examples)
+    began = clock.seconds()
+    with run.streams.turn():
+        passes = loop.passes(examples, lambda: False)
+        loop.train(passes)
+    seconds = clock.seconds() - began
+    whole = _padded(run, Position(), len(run.labels)) / len(run.labels)
+    return seconds / tokens * whole, seconds
+
+
+def _padded(run: Run, position: Position, examples: int) -> int:
+    """Tokens with their padding of the steps from a position until so many examples."""
+    feed = run.loop.feed
+    lengths = feed.batches.lengths
+    total = 0
+    for rows, after in feed.batches.after(position):
+        parts = cut(rows, lengths[rows], feed.micro, feed.micro_tokens)
+        total += sum(len(part) * int(lengths[part].max()) for part in parts)
+        if after.examples >= examples:
+            break
+    return max(1, total)
+
+
+def _score(run: Run) -> float:
+    """Seconds that scoring a held-out row takes, its frozen layers in the cache."""
+    inputs = run.build.inputs(("stopping",))
+    lengths = inputs.lengths
+    rows = np.arange(min(_SCORED, len(lengths)))
+    predict(run.model, inputs, rows)
+    began = run.plan.clock.seconds()
+    predict(run.model, inputs, rows)
+    seconds = run.plan.clock.seconds() - began
+    return float(seconds / max(1, lengths[rows].sum()) * lengths.mean())
+
+
+def _size(folder: Path) -> int:
+    """Bytes that the files below a folder take on disk."""
+    return sum(path.stat().st_blocks * 512 for path in folder.rglob("*") if path.is_file())

@@ -1,0 +1,100 @@
+"""A trial's progress between two reports: a line every N steps, beside its checkpoints."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from toprung.core.clock import Clock
+from toprung.learn.loop import Loop
+
+PROGRESS = "progress.jsonl"
+SECONDS_BETWEEN = 10.0
+_STEPS_BEFORE_KNOWING = 5
+
+
+class ProgressLog:
+    """Appends a line to ``progress.jsonl`` every N steps; N is as many as take ten seconds.
+
+    A line is for people and for the live view: no decision rests on it, and where the disk
+    refuses it, training goes on. It holds ``step``, ``examples``, ``of`` (examples at the last
+    rung), ``loss`` of the last step, ``learning_rate``, ``rows_per_second``, ``cpu`` (cores that
+    this process kept busy), ``memory_bytes`` (resident), ``disk_free_bytes``, ``eta_seconds``
+    (until the last rung), ``every`` (N) and ``time`` (UTC).
+
+    Args:
+        path: of the file.
+        loop: whose steps are told.
+        clock: for the pace.
+        of: examples at the last rung.
+    """
+
+    def __init__(self, path: Path, loop: Loop, clock: Clock, *, of: int) -> None:
+        self._path, self._loop, self._clock, self._of = path, loop, clock, of
+        self._every = _STEPS_BEFORE_KNOWING
+        self._step = -1
+
+    def __call__(self) -> None:
+        """Takes note of a step."""
+        # The pace is taken from the first step on: before it lies what opening the trial took,
+        # and a checkpoint may have moved the position.
+        if self._step < 0:
+            self._mark()
+            return
+        self._step += 1
+        if self._step < self._every:
+            return
+        seconds = max(1e-9, self._clock.seconds() - self._began)
+        self._every, steps = max(1, round(SECONDS_BETWEEN * self._step / seconds)), self._step
+        line = json.dumps(self._line(seconds) | {"every": self._every, "steps": steps})
+        with suppress(OSError):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(line + "\n")
+        self._mark()
+
+    def _mark(self) -> None:
+        self._step = 0
+        self._began, self._cpu = self._clock.seconds(), _cpu_seconds()
+        self._examples = self._loop.progress.position.examples
+
+    def _line(self, seconds: float) -> dict[str, Any]:
+        progress = self._loop.progress
+        examples = progress.position.examples
+        pace = (examples - self._examples) / seconds
+        return {
+            "step": progress.steps,
+            "examples": examples,
+            "of": self._of,
+            "loss": round(self._loop.last_loss, 6),
+            "learning_rate": self._loop.optimizer.rate,
+            "rows_per_second": round(pace, 2),
+            "cpu": round((_cpu_seconds() - self._cpu) / seconds, 2),
+            "memory_bytes": resident_bytes(),
+            "disk_free_bytes": _disk_free(self._path),
+            "eta_seconds": round(max(0, self._of - examples) / max(1e-9, pace), 1),
+            "time": self._clock.stamp(),
+        }
+
+
+def resident_bytes() -> int:
+    """Memory that this process holds now; 0 where the system does not say."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    except (OSError, ValueError, IndexError):
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def _cpu_seconds() -> float:
+    times = os.times()
+    return times.user + times.system
+
+
+def _disk_free(path: Path) -> int:
+    there = next(folder for folder in path.resolve().parents if folder.exists())
+    return shutil.disk_usage(there).free

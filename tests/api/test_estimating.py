@@ -1,0 +1,93 @@
+"""A forecast of a tiny search: made, kept, taken into the journal, and scored."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from toprung.api import Search
+from toprung.api.estimating import estimate, simulate
+from toprung.api.machines import other_machine
+from toprung.api.opening import Settings
+from toprung.core.errors import FixSpec
+from toprung.judge.forecast import Forecast
+from toprung.spec.load import load_spec
+from toprung.spec.spec import SearchSpec
+
+
+@pytest.fixture(scope="module")
+def spec(tmp_path_factory: pytest.TempPathFactory, write_spec: Callable[..., Path]) -> SearchSpec:
+    root = tmp_path_factory.mktemp("estimate")
+    plan = [{"rows": 96, "trials": 2, "epochs": 1}, {"rows": 192, "best": 1, "epochs": 1}]
+    return load_spec(write_spec(root, name="guess", phases=plan, baselines=["majority"]))
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("results")
+
+
+@pytest.fixture(scope="module")
+def forecast(spec: SearchSpec, results: Path) -> Forecast:
+    torch.set_num_threads(1)
+    return estimate(spec, Settings("inline", results=str(results)))
+
+
+def test_it_tells_time_memory_and_disk_with_a_range_for_each_rung_and_phase(
+    forecast: Forecast,
+) -> None:
+    assert len(forecast.until) == 2
+    for found in (*forecast.until, forecast.seconds, forecast.memory_bytes, forecast.disk_bytes):
+        assert 0 < found.low < found.middle < found.high
+    assert forecast.until[0].middle < forecast.until[1].middle <= forecast.seconds.middle
+    assert {rung.phase for rung in forecast.rungs} == {1, 2}
+    assert max(rung.resource for rung in forecast.rungs) == 192
+    assert forecast.measured
+    assert min(forecast.measured.values()) > 0
+
+
+def test_the_search_takes_the_forecast_into_its_journal_and_the_report_scores_it(
+    spec: SearchSpec, results: Path, forecast: Forecast
+) -> None:
+    search = Search(spec, settings=Settings("inline", results=str(results))).fit()
+    said = search.history().forecast
+    assert said is not None
+    assert said["seconds"] == json.loads(json.dumps(forecast.to_json()))["seconds"]
+    section = search.folder.report.read_text().partition("## Forecast")[2]
+    assert "until the end of phase 2" in section
+    assert "in all" in section
+
+
+def test_a_forecast_of_another_spec_is_not_taken(
+    spec: SearchSpec, results: Path, forecast: Forecast, tmp_path: Path
+) -> None:
+    other = load_spec(results / "guess" / "spec.yaml", ["seed=99"])
+    search = Search(other, settings=Settings("virtual", results=str(tmp_path)))
+    search.folder.root.mkdir(parents=True)
+    search.folder.forecast.write_text((results / "guess" / "forecast.json").read_text())
+    assert search.fit().history().forecast is None
+
+
+def test_more_trials_at_a_time_take_less_time(spec: SearchSpec) -> None:
+    def cost(config: object, resource: object, rows: object) -> dict[int, float]:
+        return {point: float(point) for point in resource.points}  # type: ignore[attr-defined]
+
+    ends = [simulate(spec, slots, cost, 0).end for slots in (1, 4)]
+    assert ends[1] < ends[0]
+
+
+def test_another_machine_is_a_number_of_cores_or_what_a_search_left_there(tmp_path: Path) -> None:
+    assert other_machine("16", 1.0).cpus == 16
+    file = tmp_path / "environment.json"
+    file.write_text(json.dumps({"cpus": 8, "memory_gib": 32.0}))
+    slow = {"seq": 1, "kind": "precision", "precision": "float32", "float32_ms": 6.0}
+    (tmp_path / "journal.jsonl").write_text(json.dumps(slow) + "\n")
+    found = other_machine(str(file), 3.0)
+    assert (found.cpus, found.slowness, found.memory_bytes) == (8, 2.0, 32 * 2**30)
+    assert found.uncertainty < other_machine("8", 3.0).uncertainty
+    with pytest.raises(FixSpec, match="neither a number of cores nor"):
+        other_machine("a fast one", 1.0)
