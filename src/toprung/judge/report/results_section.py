@@ -135,8 +135,9 @@ def _tell_confusion(verdicts: Verdicts) -> list[Part]:
     if not body:
         return [*title, "No row was confused.", ""]
     header = ["actual", "predicted", "rows", "share of actual"]
-    drawn = [draw_confusion(matrix, verdicts.label_names)] if len(names) <= MOST_CELLS else []
-    return [*title, *drawn, "The most confused pairs:", "", *table(header, body, numbers=2)]
+    if len(names) <= MOST_CELLS:
+        title.append(draw_confusion(matrix, verdicts.label_names))
+    return [*title, "The most confused pairs:", "", *table(header, body, numbers=2)]
 
 
 def _tell_classes(verdicts: Verdicts, curves: Sequence[ClassCurve]) -> list[Part]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import StringIO
+from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
@@ -20,7 +21,7 @@ INK, MUTED, LINE, ACCENT, PAGE, WARN = (f"#0a0b{i:02x}" for i in range(1, 7))
 _VARIABLES = {
     INK: "ink", MUTED: "muted", LINE: "line", ACCENT: "accent", PAGE: "page", WARN: "warn"
 }  # fmt: skip
-_SETTINGS = {
+_SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "toprung",
     "text.parse_math": False,

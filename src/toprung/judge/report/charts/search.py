@@ -189,7 +189,7 @@ def draw_learning(history: History, ranked: Sequence[str], metric: Metric, unit:
             every += ys
             if good and xs:
                 ends.append((trial, xs[-1], ys[-1]))
-        resource = max((x for _, x, _ in ends), default=1)
+        resource = max((x for _, x, _ in ends), default=1.0)
         gap = 0.06 * (max(every, default=1.0) - min(every, default=0.0))
         places = spread([y for _, _, y in ends], gap)
         for (trial, x, y), place in zip(ends, places, strict=True):
