@@ -34,6 +34,7 @@ VERBS = [
     "board",
     "tensorboard",
     "ensemble",
+    "export",
     "predict",
 ]
 VERBS += ["report"]

@@ -202,7 +202,10 @@ def reopen(folder: Folder) -> SearchSpec:
 
 def _runner(spec: SearchSpec, settings: Settings) -> Runner:
     on_ray = {"address": settings.address, "cpus": spec.cpus, "gpus": spec.gpus}
-    options = {"ray": on_ray, "virtual": {"workers": settings.workers}}
+    options: dict[str, dict[str, Any]] = {
+        "ray": on_ray,
+        "virtual": {"workers": settings.workers},
+    }
     return runners.registry.make(settings.runner, options.get(settings.runner, {}))
 
 
