@@ -1,4 +1,4 @@
-"""What is in the windows of a search, counted: classes, modalities, repeats and leaks."""
+"""The windows of a search, counted: classes, modalities, repeats and leaks."""
 
 from __future__ import annotations
 

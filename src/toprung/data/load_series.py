@@ -1,4 +1,4 @@
-"""Loads the windows of a source into the splits of a search, or tells all that is wrong."""
+"""Loads the windows of a source into splits, or tells all that is wrong."""
 
 from __future__ import annotations
 

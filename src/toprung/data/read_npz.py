@@ -1,4 +1,4 @@
-"""One .npz file of windows, read without pickle, and everything that is wrong with it."""
+"""One .npz file of windows, read without pickle, and all that is wrong with it."""
 
 from __future__ import annotations
 

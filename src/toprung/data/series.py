@@ -1,4 +1,4 @@
-"""Windows of several modalities: one array of samples by step and channel for each."""
+"""Windows of several modalities: for each an array by sample, step, channel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a trial is made of, whatever its rows are: model, inputs, and what names them."""
+"""What a trial is made of, whatever its rows are: model, inputs, their names."""
 
 from __future__ import annotations
 

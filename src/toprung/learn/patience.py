@@ -1,4 +1,4 @@
-"""When a trial has waited long enough for a better score, and the weights it had then."""
+"""When a trial has waited long enough for a better score, and its best weights."""
 
 from __future__ import annotations
 

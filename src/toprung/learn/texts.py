@@ -1,4 +1,4 @@
-"""A trial on texts: a card's backbone, its tokens, and what frozen layers make of them."""
+"""A trial on texts: backbone, tokens, and what frozen layers make of them."""
 
 from __future__ import annotations
 

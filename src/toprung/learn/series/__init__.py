@@ -1,1 +1,1 @@
-"""Models of windows of several modalities: what they read, learn beside, and are saved as."""
+"""Models of windows: what they read, learn beside, and are saved as."""

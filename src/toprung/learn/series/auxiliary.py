@@ -1,4 +1,4 @@
-"""Auxiliary losses: further targets that the same vector must predict while training."""
+"""Auxiliary losses: further targets that the same vector must predict."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A configuration's model of windows: patches, fusion, pooling, heads, and what is left out."""
+"""A model of windows: patches, fusion, pooling, heads, and what is left out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Self-supervised pretraining: masked patches are filled in; other trials start from it."""
+"""Self-supervised pretraining on masked patches, shared by all trials."""
 
 from __future__ import annotations
 
