@@ -6,7 +6,8 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from toprung.api.courses import fitted, metric_of, resource_of
-from toprung.api.opening import Run, make_train
+from toprung.api.opening import Run
+from toprung.api.training import make_trainer
 from toprung.core.errors import GiveUp
 from toprung.judge.gates._base import Facts
 from toprung.judge.gating import GateDecision, decide, diagnose, measure_facts
@@ -30,7 +31,11 @@ def at_phase(run: Run) -> Run:
     data = run.data and run.data.first_train_rows(event["rows"], run.spec.seed)
     metric = metric_of(run.spec, run.driver.history)
     resource = resource_of(phase, event)
-    train = make_train(run, data, resource, metric, rows=event["rows"])
+    train = (
+        run.simulation(resource, metric, event["rows"])
+        if data is None
+        else make_trainer(run.spec, run.folder, data, run.driver, resource=resource, metric=metric)
+    )
     return replace(run, data=data, train=train)
 
 

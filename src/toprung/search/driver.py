@@ -10,7 +10,7 @@ from toprung import __version__
 from toprung.core.errors import GiveUp
 from toprung.core.seeds import derive_seed
 from toprung.search.course import Course
-from toprung.search.failures import common_failure, judge
+from toprung.search.failures import common_failure, has_crashed, judge, why_over
 from toprung.search.ledger import Ledger, Watcher
 from toprung.search.plan import Plan
 from toprung.search.replay import Replay, state, word
@@ -176,7 +176,7 @@ class Driver:
             for record in self.history.in_state("paused"):
                 verdict = Stop(self._scheduler.verdict(record.config.trial))
                 self._write_decision(record, record.resource, verdict, by="end")
-            self._write("closed", reason=self._why_over())
+            self._write("closed", reason=why_over(self.history, self.plan, self._spent()))
 
     def train_fully(
         self, trials: Sequence[str], *, seeds: int = 1, anew: bool = False
@@ -231,7 +231,7 @@ class Driver:
             record = self.history.trials[self._queue.popleft()]
             if record.state == "running":
                 return record
-        if self.history.closed is not None or self._has_crashed():
+        if self.history.closed is not None or has_crashed(self.history, self.plan.crashes):
             return None
         return self._promoted() or self._suggested() or self._last_climb()
 
@@ -309,20 +309,6 @@ class Driver:
 
     def _spent(self) -> bool:
         return self.plan.is_spent(self.elapsed() - self.history.extended_at)
-
-    def _has_crashed(self) -> bool:
-        most = self.plan.crashes
-        return most is not None and len(self.history.crashed()) >= most
-
-    def _why_over(self) -> str:
-        if self._has_crashed():
-            last = self.history.crashed()[-1]
-            return f"{last.config.trial} failed ({last.reason}), and a gate waits for that"
-        if alike := common_failure(self.history):
-            return f"every trial failed alike ({alike.kind}): {alike.message}"
-        if self._spent():
-            return f"the time budget of {self.plan.seconds:.0f} s is spent"
-        return f"{len(self.history.trials) - self.history.phase_begins} trials were tried"
 
     def _recover(self) -> None:
         """Decides what was reported but not decided, and queues what ran when all ended."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from toprung.search.plan import Plan
 from toprung.trial.decision import Failure, Verdict
 from toprung.trial.history import History
 
@@ -43,3 +44,20 @@ def common_failure(history: History) -> Failure | None:
     if len(ends) < SAME_FAILURES or len({failure.kind for failure in ends}) > 1:
         return None
     return ends[-1]
+
+
+def has_crashed(history: History, most: int | None) -> bool:
+    """Whether as many trials of the phase have failed for good as a gate waits for."""
+    return most is not None and len(history.crashed()) >= most
+
+
+def why_over(history: History, plan: Plan, is_spent: bool) -> str:
+    """Why a search, or a phase of it, ends."""
+    if has_crashed(history, plan.crashes):
+        last = history.crashed()[-1]
+        return f"{last.config.trial} failed ({last.reason}), and a gate waits for that"
+    if alike := common_failure(history):
+        return f"every trial failed alike ({alike.kind}): {alike.message}"
+    if is_spent:
+        return f"the time budget of {plan.seconds:.0f} s is spent"
+    return f"{len(history.trials) - history.phase_begins} trials were tried"
