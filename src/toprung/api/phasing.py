@@ -10,6 +10,7 @@ from toprung.api.opening import Run
 from toprung.api.training import make_trainer
 from toprung.core.errors import GiveUp
 from toprung.judge.gates._base import Facts
+from toprung.judge.gates.gain import Gain
 from toprung.judge.gating import GateDecision, decide, diagnose, measure_facts
 from toprung.judge.leaderboard import rank_trials
 from toprung.search.searchers._base import identity
@@ -85,6 +86,8 @@ def decide_gate(run: Run) -> GateDecision:
         reason=decision.reason,
         steps=[asdict(step) for step in decision.steps],
         facts=_tell(facts),
+        # Told whether or not a gate asks: a transformer must be worth its cost.
+        gain=Gain(at_least=0.0).measure(facts).words.rstrip(","),
         diagnosis=diagnosis,
     )
     return decision
