@@ -32,7 +32,7 @@ from toprung.trial.journal import Event, read_events
 from toprung.trial.report import Metric, Report
 
 _SIMULATIONS = 5
-_MOST_SHAPES = 8
+_MOST_SHAPES = 6
 _LEAST_UNCERTAINTY = 0.15
 _RAY_SECONDS, _RAY_BYTES = 10.0, 600 * 2**20
 

@@ -22,6 +22,7 @@ from toprung.spec.spec import SearchSpec
 from toprung.trial.config import Resource, TrialConfig
 
 _SAMPLE_ROWS, _HELD_OUT = 1024, 512
+_BASELINE_ROWS = (4096, 8192)
 
 
 def measure_beside(
@@ -77,19 +78,24 @@ def baseline_seconds(spec: SearchSpec, data: Dataset) -> list[float]:
     """Seconds of all baselines before each phase, grown from two parts of train in proportion."""
     train = len(data.splits["train"])
     wanted = [phase.rows or train for phase in spec.phases] or [train]
-    small, large = max(1, train // 16), max(2, train // 4)
-    found = {}
-    for rows in (small, large):
-        part = data.first_train_rows(rows, spec.seed)
-        found[rows] = sum(
-            measure_baseline(
-                one.name,
-                baselines.registry.make(one.name, one.options),
-                part,
-                clock=SystemClock(),
-                seed=spec.seed,
-            ).seconds
-            for one in spec.baselines
-        )
-    a_row = max(0.0, found[large] - found[small]) / max(1, large - small)
-    return [max(found[small], found[large] + a_row * (rows - large)) for rows in wanted]
+    # Above the rows that TF-IDF tunes on, whose cost is the same however many there are.
+    small, large = (min(train, rows) for rows in _BASELINE_ROWS)
+    first = _learn_baselines(spec, data, small)
+    if small == large:
+        return [first for _ in wanted]
+    a_row = max(0.0, _learn_baselines(spec, data, large) - first) / (large - small)
+    return [max(0.0, first + a_row * (rows - small)) for rows in wanted]
+
+
+def _learn_baselines(spec: SearchSpec, data: Dataset, rows: int) -> float:
+    part = data.first_train_rows(rows, spec.seed)
+    return sum(
+        measure_baseline(
+            one.name,
+            baselines.registry.make(one.name, one.options),
+            part,
+            clock=SystemClock(),
+            seed=spec.seed,
+        ).seconds
+        for one in spec.baselines
+    )
