@@ -5,28 +5,23 @@ from __future__ import annotations
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
 from pathlib import Path
-
-import numpy as np
 
 from toprung.api import Search
 from toprung.api.folder import Folder
 from toprung.api.machines import Machine, other_machine, this_machine
-from toprung.api.opening import Settings, device_of
+from toprung.api.opening import Settings
 from toprung.api.pricing import Prices, Shape, frequent_shapes
+from toprung.api.timing import baseline_seconds, measure_beside, sample_plan
+from toprung.api.training import device_of
 from toprung.core.clock import SystemClock
 from toprung.core.files import write_json
 from toprung.data.dataset import Dataset
 from toprung.data.load import load_dataset
-from toprung.judge import baselines
 from toprung.judge.forecast import Forecast, Range, RungForecast
-from toprung.judge.yardstick import measure_baseline
-from toprung.learn.device import Measured, measure_precision
-from toprung.learn.paces import Pace, measure_paces
-from toprung.learn.plan import Plan
+from toprung.learn.device import measure_precision
+from toprung.learn.paces import Pace
 from toprung.learn.progress import resident_bytes
 from toprung.search.runners._base import Train
 from toprung.search.runners.virtual import synthetic_curve
@@ -36,9 +31,8 @@ from toprung.trial.history import History
 from toprung.trial.journal import Event, read_events
 from toprung.trial.report import Metric, Report
 
-_SAMPLE_ROWS, _HELD_OUT = 1024, 512
 _SIMULATIONS = 5
-_MOST_SHAPES = 8
+_MOST_SHAPES = 6
 _LEAST_UNCERTAINTY = 0.15
 _RAY_SECONDS, _RAY_BYTES = 10.0, 600 * 2**20
 
@@ -114,11 +108,11 @@ def estimate(spec: SearchSpec, settings: Settings, like: str | None = None) -> F
     given = simulate(whole, slots, _even, 0).history.trials.values()
     shapes = frequent_shapes(given, _MOST_SHAPES)
     here = min(slots, max(1, this_machine().cpus // spec.cpus))
-    paces, started = _measure(_plan(spec, data, speed), list(shapes.values()), here)
+    paces, started = measure_beside(sample_plan(spec, data, speed), list(shapes.values()), here)
     known = _Known(
         paces=dict(zip(shapes, paces, strict=True)),
         data=data,
-        baselines=_baseline_seconds(spec, data),
+        baselines=baseline_seconds(spec, data),
         started=0.0 if inline else _RAY_SECONDS + started,
         again=0.0 if inline else started,
         slots=slots,
@@ -172,75 +166,6 @@ def simulate(spec: SearchSpec, slots: int, cost: Cost, number: int) -> Simulated
 
 def _even(config: TrialConfig, resource: Resource, rows: int | None) -> dict[int, float]:
     return {point: 0.01 * point for point in resource.points}
-
-
-def _measure(plan: Plan, configs: Sequence[TrialConfig], slots: int) -> tuple[list[Pace], float]:
-    """Paces, timed in as many processes at once as trials will train; and how long those start."""
-    if slots == 1:
-        return measure_paces(plan, configs), 0.0
-    clock = SystemClock()
-    with ProcessPoolExecutor(slots, mp_context=get_context("spawn")) as pool:
-        began = clock.seconds()
-        # One task each, that imports all that a worker needs.
-        for ready in [pool.submit(measure_paces, plan, []) for _ in range(slots)]:
-            ready.result()
-        started = clock.seconds() - began
-        waiting = [pool.submit(measure_paces, plan, list(configs)) for _ in range(slots)]
-        beside = [one.result() for one in waiting]
-    return [_mean(same) for same in zip(*beside, strict=True)], started
-
-
-def _mean(paces: Sequence[Pace]) -> Pace:
-    """The mean times of those that ran beside each other, the largest memory and spread."""
-    names = ("start_seconds", "train_seconds", "first_seconds", "score_seconds", "save_seconds")
-    means = {name: sum(getattr(p, name) for p in paces) / len(paces) for name in names}
-    memory, spread = max(p.memory_bytes for p in paces), max(p.spread for p in paces)
-    return replace(paces[0], **means, memory_bytes=memory, spread=spread)
-
-
-def _plan(spec: SearchSpec, data: Dataset, speed: Measured) -> Plan:
-    """What trials are timed with: a sample of the rows, everything else as in the search."""
-    sample = data.first_train_rows(min(_SAMPLE_ROWS, len(data.splits["train"])), spec.seed)
-    kept = {"train": sample.splits["train"]}
-    for name in data.task.splits:
-        split = data.splits[name]
-        kept[name] = split.take(np.arange(min(_HELD_OUT, len(split))), name)
-    return Plan(
-        task=spec.task,
-        dataset=replace(sample, splits=kept),
-        metric=spec.metric,
-        resource=Resource("examples", 1, 10**9, (10**9,)),
-        folder=Path(),
-        cache=Path(),
-        cpus=spec.cpus,
-        precision=speed.precision if spec.precision == "auto" else spec.precision,
-        device=device_of(spec),
-        gpus=spec.gpus,
-        cards=spec.cards,
-        prefix_bytes=0 if spec.cache_gib == 0 else None,
-    )
-
-
-def _baseline_seconds(spec: SearchSpec, data: Dataset) -> list[float]:
-    """Seconds of all baselines before each phase, grown from two parts of train in proportion."""
-    train = len(data.splits["train"])
-    wanted = [phase.rows or train for phase in spec.phases] or [train]
-    small, large = max(1, train // 16), max(2, train // 4)
-    found = {}
-    for rows in (small, large):
-        part = data.first_train_rows(rows, spec.seed)
-        found[rows] = sum(
-            measure_baseline(
-                one.name,
-                baselines.registry.make(one.name, one.options),
-                part,
-                clock=SystemClock(),
-                seed=spec.seed,
-            ).seconds
-            for one in spec.baselines
-        )
-    a_row = max(0.0, found[large] - found[small]) / max(1, large - small)
-    return [max(found[small], found[large] + a_row * (rows - large)) for rows in wanted]
 
 
 def _forecast(

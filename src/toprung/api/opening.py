@@ -6,7 +6,7 @@ import os
 import platform
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -14,10 +14,10 @@ from typing import Any
 
 from toprung.api.courses import metric_of, phase_course, whole_course
 from toprung.api.folder import Folder
+from toprung.api.training import make_trainer
 from toprung.core.clock import Clock, SystemClock
 from toprung.core.errors import FixData, FixSpec, Problem
 from toprung.core.files import read_json, sweep, write_json, write_text
-from toprung.data import tasks
 from toprung.data.dataset import Dataset
 from toprung.data.load import load_dataset
 from toprung.judge import ensembles
@@ -26,8 +26,6 @@ from toprung.judge.diagnosing import Examiner
 from toprung.judge.ensembles._base import Ensemble
 from toprung.judge.tensorboard import Scalars
 from toprung.learn.backbone.load import check_backbone
-from toprung.learn.device import Precision, measure_precision
-from toprung.learn.trainer import Trainer
 from toprung.search import runners
 from toprung.search.driver import Driver
 from toprung.search.runners._base import Runner, Train
@@ -136,7 +134,7 @@ def open_run(spec: SearchSpec, folder: Folder, settings: Settings) -> Iterator[R
                 _take_forecast(spec, folder, driver)
             resource, metric = spec.resource, spec.metric
             train = (
-                _trainer(spec, folder, data, driver, resource=resource, metric=metric)
+                make_trainer(spec, folder, data, driver, resource=resource, metric=metric)
                 if data
                 else settings.simulation(resource, metric, None)
             )
@@ -202,10 +200,8 @@ def reopen(folder: Folder) -> SearchSpec:
 
 def _runner(spec: SearchSpec, settings: Settings) -> Runner:
     on_ray = {"address": settings.address, "cpus": spec.cpus, "gpus": spec.gpus}
-    options: dict[str, dict[str, Any]] = {
-        "ray": on_ray,
-        "virtual": {"workers": settings.workers},
-    }
+    options: dict[str, dict[str, Any]] = {"ray": on_ray}
+    options["virtual"] = {"workers": settings.workers}
     return runners.registry.make(settings.runner, options.get(settings.runner, {}))
 
 
@@ -229,70 +225,6 @@ def _facts(spec: SearchSpec, data: Dataset) -> Facts:
     counts = data.task.marks(train.labels, data.classes).sum(axis=0).tolist()
     class_rows = dict(zip(data.label_names, counts, strict=True))
     return Facts(metric=spec.metric, resource=spec.resource, rows=len(train), class_rows=class_rows)
-
-
-def _precision(spec: SearchSpec, driver: Driver) -> Precision:
-    """The spec's, or what was quicker when the search began; the journal knows the figures.
-
-    It is measured on the driver's machine: trials of one search must not differ by their node.
-    """
-    if spec.precision != "auto":
-        return spec.precision
-    if tasks.registry.get(spec.task).reads == "series":
-        return "float32"  # too narrow for bfloat16 to pay
-    if driver.history.precision is None:
-        found = measure_precision(device_of(spec), spec.cpus)
-        driver.write("precision", **asdict(found))
-    return "bfloat16" if driver.history.precision == "bfloat16" else "float32"
-
-
-def device_of(spec: SearchSpec) -> str:
-    """The device that trials of a spec train on."""
-    return "auto" if spec.gpus else "cpu"
-
-
-def make_train(
-    run: Run, data: Dataset | None, resource: Resource, metric: Metric, *, rows: int | None
-) -> Train:
-    """What trains the trials of a phase: for real where there are data.
-
-    Args:
-        run: open.
-        data: with the rows of the phase; None in a simulated search.
-        resource: of the phase.
-        metric: with the floor of the phase.
-        rows: of train that the phase is about; None for all.
-    """
-    if data is None:
-        return run.simulation(resource, metric, rows)
-    return _trainer(run.spec, run.folder, data, run.driver, resource=resource, metric=metric)
-
-
-def _trainer(
-    spec: SearchSpec,
-    folder: Folder,
-    data: Dataset,
-    driver: Driver,
-    *,
-    resource: Resource,
-    metric: Metric,
-) -> Trainer:
-    return Trainer(
-        task=spec.task,
-        dataset=data.without("test"),
-        metric=metric,
-        resource=resource,
-        folder=folder.trials,
-        cache=folder.cache,
-        cpus=spec.cpus,
-        precision=_precision(spec, driver),
-        device=device_of(spec),
-        gpus=spec.gpus,
-        pause_file=folder.pause,
-        cards=spec.cards,
-        prefix_bytes=None if spec.cache_gib is None else int(spec.cache_gib * 2**30),
-        by_class=spec.by_class,
-    )
 
 
 def _same_spec(spec: SearchSpec, folder: Folder) -> None:

@@ -6,9 +6,11 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from toprung.api.courses import fitted, metric_of, resource_of
-from toprung.api.opening import Run, make_train
+from toprung.api.opening import Run
+from toprung.api.training import make_trainer
 from toprung.core.errors import GiveUp
 from toprung.judge.gates._base import Facts
+from toprung.judge.gates.gain import Gain
 from toprung.judge.gating import GateDecision, decide, diagnose, measure_facts
 from toprung.judge.leaderboard import rank_trials
 from toprung.search.searchers._base import identity
@@ -30,7 +32,11 @@ def at_phase(run: Run) -> Run:
     data = run.data and run.data.first_train_rows(event["rows"], run.spec.seed)
     metric = metric_of(run.spec, run.driver.history)
     resource = resource_of(phase, event)
-    train = make_train(run, data, resource, metric, rows=event["rows"])
+    train = (
+        run.simulation(resource, metric, event["rows"])
+        if data is None
+        else make_trainer(run.spec, run.folder, data, run.driver, resource=resource, metric=metric)
+    )
     return replace(run, data=data, train=train)
 
 
@@ -80,6 +86,8 @@ def decide_gate(run: Run) -> GateDecision:
         reason=decision.reason,
         steps=[asdict(step) for step in decision.steps],
         facts=_tell(facts),
+        # Told whether or not a gate asks: a transformer must be worth its cost.
+        gain=Gain(at_least=0.0).measure(facts).words.rstrip(","),
         diagnosis=diagnosis,
     )
     return decision

@@ -10,11 +10,13 @@ from pathlib import Path
 
 from tqdm.auto import tqdm
 
-from toprung.api.courses import metric_of
+from toprung.api.courses import metric_of, resource_of
 from toprung.judge.leaderboard import best_trial, rank_trials
 from toprung.learn.progress import PROGRESS
 from toprung.search.schedulers._base import rungs
+from toprung.spec.choices import Component
 from toprung.spec.spec import SearchSpec
+from toprung.trial.config import Resource
 from toprung.trial.history import History
 from toprung.trial.journal import Event
 
@@ -94,7 +96,6 @@ class Progress:
         self.history = history or History()
         self._folder = folder
         self._elapsed = 0.0
-        self._expected = _expected_resource(spec)
 
     def __call__(self, event: Event) -> None:
         """Takes in an event."""
@@ -138,20 +139,32 @@ class Progress:
             expected = float(self.history.forecast["until"][-1]["middle"])
             if expected > self._elapsed:
                 return expected - self._elapsed
-        spent = sum(record.resource for record in self.history.trials.values())
-        if not spent or self.history.closed is not None:
+        # Of the phase at work where there are phases: nobody knows yet which ones follow.
+        history = self.history
+        spent = sum(record.resource for record in history.in_phase())
+        if not spent or history.closed is not None:
             return None
-        return self._elapsed * max(0.0, self._expected / spent - 1)
+        began = float(history.phases[-1].event["at"]) if history.phases else 0.0
+        return (self._elapsed - began) * max(0.0, self._expected() / spent - 1)
+
+    def _expected(self) -> float:
+        """Resource that the search, or the phase at work, is expected to spend."""
+        if not self.history.phases:
+            return _expected_resource(self.spec.scheduler, self.spec.trials, self.spec.resource)
+        begun = self.history.phases[-1]
+        phase = self.spec.phases[begun.number - 1]
+        trials = int(begun.event["trials"])
+        return _expected_resource(phase.scheduler, trials, resource_of(phase, begun.event))
 
 
-def _expected_resource(spec: SearchSpec) -> float:
+def _expected_resource(scheduler: Component, trials: int, resource: Resource) -> float:
     """What ASHA is expected to spend: one in eta of each rung climbs to the next."""
-    eta = spec.scheduler.options.get("reduction_factor", 3)
-    if not isinstance(eta, int) or spec.scheduler.name != "asha":
-        return float(spec.trials * spec.resource.max)
+    eta = scheduler.options.get("reduction_factor", 3)
+    if not isinstance(eta, int) or scheduler.name != "asha":
+        return float(trials * resource.max)
     total, reached = 0.0, 0
-    for number, rung in enumerate(rungs(spec.resource.min, spec.resource.max, eta)):
-        total += max(1.0, spec.trials / eta**number) * (rung - reached)
+    for number, rung in enumerate(rungs(resource.min, resource.max, eta)):
+        total += max(1.0, trials / eta**number) * (rung - reached)
         reached = rung
     return total
 

@@ -10,7 +10,7 @@ from toprung import __version__
 from toprung.core.errors import GiveUp
 from toprung.core.seeds import derive_seed
 from toprung.search.course import Course
-from toprung.search.failures import common_failure, judge, why_over
+from toprung.search.failures import common_failure, has_crashed, judge, why_over
 from toprung.search.ledger import Ledger, Watcher
 from toprung.search.plan import Plan
 from toprung.search.replay import Replay, state, word
@@ -180,10 +180,7 @@ class Driver:
             for record in self.history.in_state("paused"):
                 verdict = Stop(self._scheduler.verdict(record.config.trial))
                 self._write_decision(record, record.resource, verdict, by="end")
-            self._write(
-                "closed",
-                reason=why_over(self.history, self.plan, self._spent(), self._has_crashed()),
-            )
+            self._write("closed", reason=why_over(self.history, self.plan, self._spent()))
 
     def train_fully(
         self, trials: Sequence[str], *, seeds: int = 1, anew: bool = False
@@ -238,7 +235,7 @@ class Driver:
             record = self.history.trials[self._queue.popleft()]
             if record.state == "running":
                 return record
-        if self.history.closed is not None or self._has_crashed():
+        if self.history.closed is not None or has_crashed(self.history, self.plan.crashes):
             return None
         return self._promoted() or self._suggested() or self._last_climb()
 
@@ -317,10 +314,6 @@ class Driver:
 
     def _spent(self) -> bool:
         return self.plan.is_spent(self.elapsed() - self.history.extended_at)
-
-    def _has_crashed(self) -> bool:
-        most = self.plan.crashes
-        return most is not None and len(self.history.crashed()) >= most
 
     def _recover(self) -> None:
         """Decides what was reported but not decided, and queues what ran when all ended."""

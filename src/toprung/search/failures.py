@@ -46,20 +46,18 @@ def common_failure(history: History) -> Failure | None:
     return ends[-1]
 
 
-def why_over(history: History, plan: Plan, spent: bool, crashed: bool) -> str:
-    """Why the search phase ends, in words.
+def has_crashed(history: History, most: int | None) -> bool:
+    """Whether as many trials of the phase have failed for good as a gate waits for."""
+    return most is not None and len(history.crashed()) >= most
 
-    Args:
-        history: of the search.
-        plan: of the phase at work.
-        spent: whether its time is up.
-        crashed: whether so many trials failed as a gate waits for.
-    """
-    if crashed:
+
+def why_over(history: History, plan: Plan, is_spent: bool) -> str:
+    """Why a search, or a phase of it, ends."""
+    if has_crashed(history, plan.crashes):
         last = history.crashed()[-1]
         return f"{last.config.trial} failed ({last.reason}), and a gate waits for that"
     if alike := common_failure(history):
         return f"every trial failed alike ({alike.kind}): {alike.message}"
-    if spent:
+    if is_spent:
         return f"the time budget of {plan.seconds:.0f} s is spent"
     return f"{len(history.trials) - history.phase_begins} trials were tried"

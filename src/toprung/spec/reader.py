@@ -16,8 +16,9 @@ from toprung.learn.backbone.card import Card, card_names
 from toprung.spec.choices import Component, Entry, read_component, read_components, read_fixed
 from toprung.spec.families import Components, registry
 from toprung.spec.first import read_first
+from toprung.spec.gates import read_gates
 from toprung.spec.nodes import Node, Problems, shown
-from toprung.spec.phases import Common, read_floor, read_gates, read_phases
+from toprung.spec.phases import Common, read_floor, read_phases
 from toprung.spec.portfolio import read_portfolio
 from toprung.spec.resource import read_resource
 from toprung.spec.sections import BUDGET, SEED, TRIAL, filled, read_data, read_fields

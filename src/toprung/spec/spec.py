@@ -12,7 +12,8 @@ from toprung.learn.backbone.card import Card
 from toprung.spec.choices import Component
 from toprung.spec.domain import count
 from toprung.spec.dump import component_tree, dump, space_tree
-from toprung.spec.phases import Gate, Phase
+from toprung.spec.gates import Gate
+from toprung.spec.phases import Phase
 from toprung.trial.config import Resource
 from toprung.trial.report import Metric
 from toprung.trial.space import Choice, Option, Space, Values

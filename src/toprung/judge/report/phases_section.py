@@ -118,6 +118,7 @@ def _tell_gate(history: History, begun: int) -> list[str]:
         "",
         *steps,
         f"- so {escape(_ACTIONS[gate['action']])}{_rows(gate)}",
+        f"- cost: {escape(gate['gain'])}",
         *(f"- diagnosis: {escape(sentence)}" for sentence in gate["diagnosis"]),
         "",
         *_tell_classes(gate["facts"]),
