@@ -192,8 +192,8 @@ def draw_learning(history: History, ranked: Sequence[str], metric: Metric, unit:
         resource = max((x for _, x, _ in ends), default=1.0)
         gap = 0.06 * (max(every, default=1.0) - min(every, default=0.0))
         places = spread([y for _, _, y in ends], gap)
-        for (trial, x, y), place in zip(ends, places, strict=True):
-            at = (x + 0.02 * resource, place)
+        for (trial, x, y), height in zip(ends, places, strict=True):
+            at = (x + 0.02 * resource, height)
             axes.annotate(trial, (x, y), at, va="center", fontsize=7, color=INK)
         axes.set(xlabel=unit, ylabel=metric.name)
         axes.margins(x=0.12)
