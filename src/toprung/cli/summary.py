@@ -26,6 +26,10 @@ from toprung.trial.space import Values
 TOP = 8
 
 
+_TOLD = ("accuracy", "macro_f1", "micro_f1", "positive_f1", "rouge2", "rougeL", "log_loss")
+_MOST_BESIDE = 3
+
+
 def print_summary(search: Search, out: Console) -> None:
     """Prints what a search amounts to, from its folder."""
     rows = search.rows()
@@ -119,7 +123,8 @@ def _print_test(search: Search, out: Console) -> None:
     with search.folder.metrics.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     metric = search.spec.metric.name
-    names = [metric, *(n for n in ("accuracy", "macro_f1", "log_loss") if n != metric)]
+    beside = [name for name in _TOLD if name != metric and name in rows[0]]
+    names = [metric, *beside[:_MOST_BESIDE]]
     title = f"test split ({said['test']['rows']} rows)"
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
     table.add_column("who")
