@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from toprung.core.errors import TrialDiverged
+from toprung.data.answers import write_answers
 from toprung.learn.batches import Rows, nested_order
 from toprung.learn.build import Build
 from toprung.learn.inputs import RowInputs
@@ -59,7 +59,12 @@ def predict(
 
 
 def rows_to_score(
-    strata: Mapping[str, Rows], resource: Resource, point: int, *, unit: int
+    strata: Mapping[str, Rows],
+    resource: Resource,
+    point: int,
+    *,
+    unit: int,
+    fewest: int = _FEWEST_SCORED,
 ) -> dict[str, Rows]:
     """Which held-out rows a report at a point is about: all of them, or a fixed few.
 
@@ -72,13 +77,14 @@ def rows_to_score(
         resource: of the search.
         point: of the report.
         unit: examples in a unit of the resource.
+        fewest: stopping rows, where there are as many.
     """
     sizes = {name: len(found) for name, found in strata.items()}
     worth = resource.since_rung(point) * unit // _TRAINED_A_SCORED
     cheap = resource.is_rung(point) and sum(sizes.values()) <= worth
     if point == resource.max or cheap:
         return {name: np.arange(size) for name, size in sizes.items() if size}
-    some = max(_FEWEST_SCORED, worth)
+    some = max(fewest, worth)
     first = nested_order(strata.get("stopping", np.zeros(0, dtype=np.int64)))[:some]
     return {"stopping": np.sort(first)} if len(first) else {}
 
@@ -113,20 +119,9 @@ def score_held_out(
             raise TrialDiverged(f"scores of {name} rows are not finite at {point}")
         scored += len(rows)
         if len(rows) == len(split):
-            write_scores(folder / f"{point}.{name}.npy", logits)
+            write_answers(folder / f"{point}.{name}", logits)
         if name == "stopping":
             metrics = task.measure(logits, split.labels[rows])
             answers = task.decide(task.probabilities(logits))
             metrics["largest_predicted_share"] = float(answers.mean(axis=0).max())
     return {**metrics, "evaluated_rows": scored}
-
-
-def write_scores(path: Path, array: NDArray[np.float32]) -> None:
-    """Writes scores as an .npy file that appears whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with aside.open("wb") as file:
-        np.save(file, array, allow_pickle=False)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)
