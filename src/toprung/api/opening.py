@@ -34,7 +34,8 @@ from toprung.spec.spec import SearchSpec
 from toprung.trial.journal import Event, Journal, read_events
 
 PACKAGES = (
-    "torch", "ray", "transformers", "peft", "optuna", "datasets", "scikit-learn", "tensorboard"
+    "torch", "ray", "transformers", "peft", "optuna", "datasets", "scikit-learn", "tensorboard",
+    "rouge_score",
 )  # fmt: skip
 
 Watcher = Callable[[Event], None]

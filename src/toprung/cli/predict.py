@@ -29,10 +29,15 @@ def predict(
         str, typer.Argument(help="JSON Lines with a text a row, - reads stdin; or .npz of series.")
     ],
     out: Annotated[str, typer.Option("-o", "--out", help="JSON Lines; - for stdout.")] = "-",
-    text: Annotated[str, typer.Option("--text", help="Field that holds the text.")] = "text",
+    text: Annotated[
+        str | None,
+        typer.Option("--text", help="Field that holds the text; text, or dialogue of summaries."),
+    ] = None,
     results: Results = "results",
 ) -> None:
     """Label rows with the ensemble: each comes back with its label or labels, and probabilities.
+
+    Dialogues come back with a summary.
 
     Example: toprung predict quickstart rows.jsonl -o out.jsonl
     """
@@ -44,9 +49,12 @@ def predict(
     if ensemble.task.reads == "series":
         answers = _answer_windows(ensemble, rows)
     else:
-        read = _rows(lines, source, text)
+        field = text or ensemble.task.text_column
+        read = _rows(lines, source, field)
+        if ensemble.task.answers == "texts":
+            read = _full(read, source, field)
         # A file is read to its end first: a bad row in it leaves nothing half-written.
-        answers = _answers(ensemble, read if rows == "-" else list(read), text)
+        answers = _answers(ensemble, read if rows == "-" else list(read), field)
     if out == "-":
         for line in answers:
             print(line, flush=True)
@@ -88,6 +96,15 @@ def _row(line: str, number: int, *, source: str, text: str) -> dict[str, Any]:
     return row
 
 
+def _full(rows: Iterable[dict[str, Any]], source: str, text: str) -> Iterator[dict[str, Any]]:
+    """The rows, none of which may be empty: of nothing there is no summary."""
+    for number, row in enumerate(rows, 1):
+        if not row[text].strip():
+            told = f"row {number} is empty, and there is nothing to sum up. Fill it in, or leave"
+            raise FixData(source, [Problem(text, f"{told} the row out.")])
+        yield row
+
+
 def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is not a JSON number")
 
@@ -99,6 +116,8 @@ def _answers(ensemble: Ensemble, rows: Iterable[dict[str, Any]], text: str) -> I
         for row, answer in zip(batch, found, strict=True):
             said = {"labels": list(answer.labels)} if many else {"label": answer.label}
             added = {**said, "probabilities": _rounded(answer.probabilities)}
+            if ensemble.task.answers == "texts":
+                added = {ensemble.task.label_column: answer.label}
             yield json.dumps({**row, **added}, ensure_ascii=False)
 
 

@@ -104,3 +104,7 @@ class Task(ABC):
     def row_values(self, metric: str, logits: Floats, labels: Labels) -> Floats | None:
         """(N,) values whose mean over rows the metric is; None where it is no such mean."""
         return None
+
+    def agree(self, one: str, other: str) -> float:
+        """How far two answers that are texts say the same, from 0 to 1."""
+        return float(one == other)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toprung.data.answers import as_texts
-from toprung.data.rouge import ROUGE, score_rows
+from toprung.data.rouge import ROUGE, agreement, score_rows
 from toprung.data.tasks._base import Floats, Label, Labels, Marks, Task
 from toprung.trial.report import Metric
 
@@ -74,6 +74,9 @@ class Summarization(Task):
 
     def row_values(self, metric: str, logits: Floats, labels: Labels) -> Floats:
         return self._scores(logits, labels)[:, ROUGE.index(metric)]
+
+    def agree(self, one: str, other: str) -> float:
+        return agreement(one, other)
 
     def measure(
         self, logits: Floats, labels: Labels, thresholds: Floats | None = None

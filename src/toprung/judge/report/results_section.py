@@ -24,9 +24,15 @@ def tell_results(verdicts: Verdicts) -> list[str]:
         "",
         *_tell_contenders(verdicts),
         *_tell_gains(verdicts),
-        *([] if verdicts.task.many else _tell_confusion(verdicts)),
-        *_tell_classes(verdicts),
+        *_tell_by_class(verdicts),
     ]
+
+
+def _tell_by_class(verdicts: Verdicts) -> list[str]:
+    if verdicts.task.answers == "texts":
+        return []
+    confusion = [] if verdicts.task.many else _tell_confusion(verdicts)
+    return [*confusion, *_tell_classes(verdicts)]
 
 
 def _tell_contenders(verdicts: Verdicts) -> list[str]:

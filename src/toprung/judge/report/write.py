@@ -8,6 +8,7 @@ from toprung.core.files import write_text
 from toprung.judge.leaderboard import rank_trials
 from toprung.judge.report.data_section import tell_data
 from toprung.judge.report.ensemble_section import tell_ensemble
+from toprung.judge.report.examples_section import tell_examples
 from toprung.judge.report.markdown import code, code_block, escape, table
 from toprung.judge.report.material import Material
 from toprung.judge.report.results_section import tell_results
@@ -29,6 +30,7 @@ def render_report(material: Material) -> str:
         lines += tell_ensemble(material.ensemble, material.metric)
     if material.verdicts is not None:
         lines += tell_results(material.verdicts)
+        lines += tell_examples(material.verdicts, material.dataset)
     lines += tell_data(material.dataset)
     lines += ["## Configuration", "", *code_block(material.spec, "yaml")]
     lines += _tell_repetition(material)
