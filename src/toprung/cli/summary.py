@@ -116,7 +116,10 @@ def _print_test(search: Search, out: Console) -> None:
     with search.folder.metrics.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     metric = search.spec.metric.name
-    names = [metric, *(n for n in ("accuracy", "macro_f1", "log_loss") if n != metric)]
+    known = ("accuracy", "macro_f1", "log_loss")
+    if tasks.registry.get(search.spec.task).answers == "texts":
+        known = ("rouge1", "rouge2", "rougeL")
+    names = [metric, *(n for n in known if n != metric)]
     title = f"test split ({said['test']['rows']} rows)"
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
     table.add_column("who")

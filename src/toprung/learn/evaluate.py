@@ -59,12 +59,7 @@ def predict(
 
 
 def rows_to_score(
-    strata: Mapping[str, Rows],
-    resource: Resource,
-    point: int,
-    *,
-    unit: int,
-    fewest: int = _FEWEST_SCORED,
+    strata: Mapping[str, Rows], resource: Resource, point: int, *, unit: int
 ) -> dict[str, Rows]:
     """Which held-out rows a report at a point is about: all of them, or a fixed few.
 
@@ -77,14 +72,13 @@ def rows_to_score(
         resource: of the search.
         point: of the report.
         unit: examples in a unit of the resource.
-        fewest: stopping rows, where there are as many.
     """
     sizes = {name: len(found) for name, found in strata.items()}
     worth = resource.since_rung(point) * unit // _TRAINED_A_SCORED
     cheap = resource.is_rung(point) and sum(sizes.values()) <= worth
     if point == resource.max or cheap:
         return {name: np.arange(size) for name, size in sizes.items() if size}
-    some = max(fewest, worth)
+    some = max(_FEWEST_SCORED, worth)
     first = nested_order(strata.get("stopping", np.zeros(0, dtype=np.int64)))[:some]
     return {"stopping": np.sort(first)} if len(first) else {}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +13,18 @@ from numpy.typing import NDArray
 
 from toprung.core.errors import TrialDiverged
 from toprung.data.answers import as_texts, write_answers
-from toprung.learn.batches import Rows
-from toprung.learn.evaluate import predict, rows_to_score
+from toprung.learn.batches import Rows, nested_order
+from toprung.learn.evaluate import predict
 from toprung.learn.plan import Plan
 from toprung.learn.summaries.beams import Decoding, write_beams
 from toprung.learn.summaries.build import SummaryBuild
 from toprung.learn.summaries.inputs import SummaryInputs
 from toprung.learn.summaries.model import Writer
 from toprung.learn.summaries.spelling import Spelling, words_of
+from toprung.trial.config import Resource
 
 _FEWEST_WRITTEN = 64
+_TRAINED_A_WRITTEN = 32
 _MOST_LOSSES = 512
 _TOKENS_AT_ONCE = {"cpu": 16384, "cuda": 262144}
 
@@ -32,11 +34,9 @@ def score_written(
 ) -> dict[str, float]:
     """Metrics of a trial at a point, on the stopping rows; texts of whole splits are kept.
 
-    Writing a text costs about as much as training on one (measured: a summary of dialogsum with
-    4 beams takes as long as 1 to 2 training rows), so that the rows are those of
-    ``rows_to_score``, from 64 instead of 512. ``token_loss`` is of up to 512 rows at every report,
-    ``answer_words`` the mean length, and ``largest_predicted_share`` the share of rows whose text
-    is the most frequent one.
+    ``token_loss`` is of up to 512 rows at every report, ``answer_words`` the mean length, and
+    ``largest_predicted_share`` the share of rows whose text is the most frequent one. What is
+    written is a matter of cost; see ``rows_to_write``.
 
     Args:
         build: the trial's model and inputs.
@@ -53,8 +53,8 @@ def score_written(
     strata = {name: task.strata(splits[name].labels) for name in task.splits if name in splits}
     metrics: dict[str, float] = {"token_loss": _token_loss(build, point, shrink)}
     written = 0
-    chosen = rows_to_score(strata, plan.resource, point, unit=unit, fewest=_FEWEST_WRITTEN)
-    for name, rows in chosen.items():
+    sizes = {name: len(found) for name, found in strata.items()}
+    for name, rows in rows_to_write(sizes, plan.resource, point, unit=unit).items():
         split = splits[name]
         answers = write_rows(
             build.model,
@@ -75,6 +75,35 @@ def score_written(
             most = Counter(firsts).most_common(1)[0][1]
             metrics["largest_predicted_share"] = most / len(firsts)
     return {**metrics, "evaluated_rows": written}
+
+
+def rows_to_write(
+    sizes: Mapping[str, int], resource: Resource, point: int, *, unit: int
+) -> dict[str, Rows]:
+    """Which held-out rows a report at a point writes texts for: all of them, or a fixed few.
+
+    With 4 beams a text takes as long as training on 3 to 6 rows (measured on dialogsum), so that
+    at a rung a 32nd of what was trained since the rung below is written, at least 64 rows, which
+    adds about an eighth to the time; between rungs 64. All at the largest resource. The few are
+    the first of one order, so that trials compare at each rung and rungs are nested.
+
+    Args:
+        sizes: rows of each split that is scored.
+        resource: of the search.
+        point: of the report.
+        unit: examples in a unit of the resource.
+
+    >>> resource = Resource("examples", 64, 9600, (64, 3200, 9600), (64, 9600))
+    >>> [len(rows_to_write({"stopping": 500}, resource, point, unit=1)["stopping"])
+    ...  for point in resource.points]
+    [64, 64, 500]
+    """
+    if point == resource.max:
+        return {name: np.arange(size) for name, size in sizes.items() if size}
+    worth = resource.since_rung(point) * unit // _TRAINED_A_WRITTEN
+    some = max(_FEWEST_WRITTEN, worth if resource.is_rung(point) else 0)
+    first = nested_order(np.zeros(sizes.get("stopping", 0), dtype=np.int64))[:some]
+    return {"stopping": np.sort(first)} if len(first) else {}
 
 
 def write_rows(
