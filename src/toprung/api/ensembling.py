@@ -125,11 +125,7 @@ def _save(run: Run, weights: Mapping[str, float], calibration: Calibration) -> d
     said: dict[str, Any] = {
         "members": members,
         "temperature": calibration.temperature,
-        "calibration": {
-            "split": "selection",
-            "ece_before": calibration.ece_before,
-            "ece_after": calibration.ece_after,
-        },
+        **_calibration(run, calibration),
         "labels": list(run.dataset.label_names),
         "metric": run.metric.name,
         "task": run.spec.task,
@@ -141,6 +137,19 @@ def _save(run: Run, weights: Mapping[str, float], calibration: Calibration) -> d
             members.append(save_trial(run, trial, aside) | {"weight": weight})
         write_json(aside / ENSEMBLE_NAME, said)
     return said
+
+
+def _calibration(run: Run, calibration: Calibration) -> dict[str, Any]:
+    """What ``ensemble.json`` says of calibration; nothing where texts are answered."""
+    if run.dataset.task.answers == "texts":
+        return {}
+    return {
+        "calibration": {
+            "split": "selection",
+            "ece_before": calibration.ece_before,
+            "ece_after": calibration.ece_after,
+        }
+    }
 
 
 def _thresholds(run: Run, weights: Mapping[str, float], temperature: float) -> dict[str, Any]:

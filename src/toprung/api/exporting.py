@@ -45,6 +45,9 @@ def export(folder: Folder, kind: str) -> tuple[Path, list[str]]:
     if ensemble.task.reads == "series":
         text = "an ensemble on series has no other format; predict with it, or copy its ensemble/."
         raise FixSpec("--to", [text])
+    if ensemble.task.answers == "texts":
+        text = "an ensemble that writes has no other format; predict with it, or copy ensemble/."
+        raise FixSpec("--to", [text])
     said = read_json(folder.ensemble / ENSEMBLE_NAME)
     spec = load_spec(str(folder.spec))
     # Rows that weights and temperature were fitted on: parity is no score.

@@ -38,7 +38,8 @@ from toprung.trial.journal import Event, Journal, read_events
 from toprung.trial.report import Metric
 
 PACKAGES = (
-    "torch", "ray", "transformers", "peft", "optuna", "datasets", "scikit-learn", "tensorboard"
+    "torch", "ray", "transformers", "peft", "optuna", "datasets", "scikit-learn", "tensorboard",
+    "rouge_score",
 )  # fmt: skip
 
 Watcher = Callable[[Event], None]

@@ -101,7 +101,7 @@ def _ensemble(run: Run) -> EnsembleSummary | None:
     said = read_json(file)
     if not {"selection", "test"} <= said.keys():
         return None
-    calibration, selection = said["calibration"], said["selection"]
+    calibration, selection = said.get("calibration"), said["selection"]
     return EnsembleSummary(
         method=run.spec.ensemble.name,
         members=[
@@ -113,9 +113,9 @@ def _ensemble(run: Run) -> EnsembleSummary | None:
             )
             for member in said["members"]
         ],
-        calibration=Calibration(
-            said["temperature"], calibration["ece_before"], calibration["ece_after"]
-        ),
+        calibration=None
+        if calibration is None
+        else Calibration(said["temperature"], calibration["ece_before"], calibration["ece_after"]),
         candidates=selection["candidates"],
         value=selection["value"],
         single=selection["single"],

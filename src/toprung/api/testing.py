@@ -15,6 +15,7 @@ import numpy.typing as npt
 from toprung.api.opening import Run
 from toprung.api.searching import leaderboard, learn_baseline
 from toprung.core.files import new_folder, read_json, write_json
+from toprung.data.answers import read_answers, write_answers
 from toprung.data.series import Content
 from toprung.judge.baselines._base import Baseline
 from toprung.judge.calibrate import apply_temperature
@@ -84,8 +85,8 @@ def predictions(run: Run, record: TrialRecord, split: str) -> Floats:
     """A trial's logits (N, C) on a split, of the weights that it gives to an ensemble."""
     best = member_report(record, run.metric)
     assert best is not None
-    file = run.folder.trials / record.config.trial / "predictions" / f"{best.resource}.{split}.npy"
-    return np.asarray(np.load(file, allow_pickle=False))
+    folder = run.folder.trials / record.config.trial / "predictions"
+    return read_answers(folder / f"{best.resource}.{split}")
 
 
 def read_verdicts(run: Run) -> Verdicts | None:
@@ -97,14 +98,14 @@ def read_verdicts(run: Run) -> Verdicts | None:
     contenders = [
         Contender(
             e.who,
-            _load(folder / f"{e.who}.npy"),
+            read_answers(folder / e.who),
             e.seconds,
             e.detail,
             None if e.thresholds is None else np.array(e.thresholds),
         )
         for e in entries
     ]
-    return _judge(run, contenders, _load(folder / "labels.npy"))
+    return _judge(run, contenders, read_answers(folder / "labels"))
 
 
 def summarise(verdicts: Verdicts, opened: int) -> dict[str, Any]:
@@ -167,7 +168,7 @@ def _predict_baseline(run: Run, baseline: Baseline) -> Floats:
 def read_members(run: Run) -> dict[str, Floats]:
     """The members' logits on the test split, by trial; none where they were not kept."""
     folder = run.folder.predictions / MEMBERS
-    return {file.stem: _load(file) for file in sorted(folder.glob("*.npy"))}
+    return {file.stem: read_answers(file.with_suffix("")) for file in sorted(folder.glob("*.npy"))}
 
 
 def _keep(
@@ -176,11 +177,13 @@ def _keep(
     with new_folder(folder) as aside:
         (aside / MEMBERS).mkdir()
         for trial, found in members.items():
-            file = aside / MEMBERS / f"{trial}.npy"
-            np.save(file, found.astype(np.float32), allow_pickle=False)
-        np.save(aside / "labels.npy", labels, allow_pickle=False)
+            if found.dtype != object:  # texts are told apart by nothing that is drawn of members
+                file = aside / MEMBERS / f"{trial}.npy"
+                np.save(file, found.astype(np.float32), allow_pickle=False)
+        write_answers(aside / "labels", labels)
         for one in contenders:
-            np.save(aside / f"{one.who}.npy", one.logits.astype(np.float32), allow_pickle=False)
+            texts = one.logits.dtype == object
+            write_answers(aside / one.who, one.logits if texts else one.logits.astype(np.float32))
         entries = [
             _Entry(
                 one.who,
@@ -191,7 +194,3 @@ def _keep(
             for one in contenders
         ]
         write_json(aside / CONTENDERS, [asdict(entry) for entry in entries])
-
-
-def _load(path: Path) -> Floats:
-    return np.asarray(np.load(path, allow_pickle=False))

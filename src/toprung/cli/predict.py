@@ -16,6 +16,7 @@ from toprung.cli.options import Results
 from toprung.core.errors import FixData, Problem
 from toprung.core.files import write_text
 from toprung.data.read_unlabelled import read_unlabelled
+from toprung.data.tasks._base import Task
 from toprung.ship.predictor import ENSEMBLE_NAME, Ensemble
 
 BATCH = 1024
@@ -29,10 +30,15 @@ def predict(
         str, typer.Argument(help="JSON Lines with a text a row, - reads stdin; or .npz of series.")
     ],
     out: Annotated[str, typer.Option("-o", "--out", help="JSON Lines; - for stdout.")] = "-",
-    text: Annotated[str, typer.Option("--text", help="Field that holds the text.")] = "text",
+    text: Annotated[
+        str | None,
+        typer.Option("--text", help="Field that holds the text; text, or dialogue of summaries."),
+    ] = None,
     results: Results = "results",
 ) -> None:
     """Label rows with the ensemble: each comes back with its label or labels, and probabilities.
+
+    Dialogues come back with a summary.
 
     Example: toprung predict quickstart rows.jsonl -o out.jsonl
     """
@@ -43,7 +49,8 @@ def predict(
     if ensemble.task.reads == "series":
         answers = _answer_windows(ensemble, rows)
     else:
-        answers = _answers(ensemble, _read(rows, text), text)
+        field = text or ensemble.task.text_column
+        answers = _answers(ensemble, _read(rows, field, ensemble.task), field)
     if out == "-":
         for line in answers:
             print(line, flush=True)
@@ -51,11 +58,13 @@ def predict(
     write_text(Path(out), "".join(f"{line}\n" for line in answers))
 
 
-def _read(rows: str, text: str) -> Iterable[dict[str, Any]]:
-    if rows == "-":
-        return _rows(sys.stdin.buffer, "standard input", text)
+def _read(rows: str, text: str, task: Task) -> Iterable[dict[str, Any]]:
+    lines, source = (sys.stdin.buffer, "standard input") if rows == "-" else (_open(rows), rows)
+    found = _rows(lines, source, text)
+    if task.answers == "texts":
+        found = _full(found, source, text)
     # A file is read to its end first: a bad row in it leaves nothing half-written.
-    return list(_rows(_open(rows), rows, text))
+    return found if rows == "-" else list(found)
 
 
 def _open(path: str) -> BinaryIO:
@@ -92,6 +101,15 @@ def _row(line: str, number: int, *, source: str, text: str) -> dict[str, Any]:
     return row
 
 
+def _full(rows: Iterable[dict[str, Any]], source: str, text: str) -> Iterator[dict[str, Any]]:
+    """The rows, none of which may be empty: of nothing there is no summary."""
+    for number, row in enumerate(rows, 1):
+        if not row[text].strip():
+            told = f"row {number} is empty, and there is nothing to sum up. Fill it in, or leave"
+            raise FixData(source, [Problem(text, f"{told} the row out.")])
+        yield row
+
+
 def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is not a JSON number")
 
@@ -103,6 +121,8 @@ def _answers(ensemble: Ensemble, rows: Iterable[dict[str, Any]], text: str) -> I
         for row, answer in zip(batch, found, strict=True):
             said = {"labels": list(answer.labels)} if many else {"label": answer.label}
             added = {**said, "probabilities": _rounded(answer.probabilities)}
+            if ensemble.task.answers == "texts":
+                added = {ensemble.task.label_column: answer.label}
             yield json.dumps({**row, **added}, ensure_ascii=False)
 
 

@@ -103,6 +103,8 @@ class DataReport:
 
     def _class_rows(self, shown: int) -> list[list[str]]:
         names = list(self.splits)
+        if not self.label_names:
+            return []
         train = self.splits["train"].classes
         ranked = sorted(self.label_names, key=lambda name: -train[name])
         rows = [["classes", *(str(len(self.label_names)) for _ in names[:1])]]
@@ -151,16 +153,17 @@ def check_dataset(
         FixEnvironment: likewise.
     """
     tables = load_tables(source, seed)
-    names = sorted_names(tables.splits["train"].classes())
+    written = tables.splits["train"].written
+    names = () if written else sorted_names(tables.splits["train"].classes())
     order = [s for s in ("train", "validation", "test", "extra") if len(tables.splits[s])]
     splits: dict[str, SplitReport] = {}
     for split in order:
         table = tables.splits[split]
-        counts = Counter(name for label in table.labels for name in classes_of(label))
+        counts = Counter(n for label in table.labels for n in classes_of(label) if names)
         splits[split] = SplitReport(
             rows=len(table),
             classes={name: counts[name] for name in names},
-            lengths=_lengths(table, count_tokens, max_length),
+            lengths=(*_lengths(table, count_tokens, max_length), *_written(table)),
             duplicates=tables.repeats.duplicates(table),
         )
     return DataReport(names, splits, _leaks(tables, order), max_length, tables.notes)
@@ -174,6 +177,14 @@ def _lengths(
     if count_tokens is not None:
         found.append(_summary("tokens", count_tokens(table.texts), max_length))
     return tuple(found)
+
+
+def _written(table: Table) -> tuple[Lengths, ...]:
+    """Of summaries, those of the first reference of each row."""
+    if not table.written:
+        return ()
+    words = [len(classes_of(label)[0].split()) for label in table.labels]
+    return (_summary("words of the summary", words, None),)
 
 
 def _summary(unit: str, counts: Sequence[int], limit: int | None) -> Lengths:

@@ -23,7 +23,8 @@ class Split:
     Attributes:
         name: ``train``, ``stopping``, ``selection``, ``thresholds``, ``test`` or ``extra``.
         texts: N texts; none where the rows are windows.
-        labels: (N,) indices into the data set's label names, or (N, C) of 0 and 1.
+        labels: (N,) indices into the data set's label names, (N, C) of 0 and 1, or (N,) tuples of
+            references.
         series: N windows; None where the rows are texts.
         auxiliary: (N,) int64 classes or float32 numbers by name, which training may also
             predict; never an input.
@@ -157,7 +158,11 @@ def hash_rows(label_names: Sequence[str], splits: Mapping[str, Split]) -> str:
         digest.update(len(split).to_bytes(8, "little"))
         for text in split.texts:
             add(text)
-        digest.update(np.ascontiguousarray(split.labels, dtype="<i8").tobytes())
+        if split.labels.dtype == object:
+            for references in split.labels:
+                add("\0".join(references))
+        else:
+            digest.update(np.ascontiguousarray(split.labels, dtype="<i8").tobytes())
         arrays = {} if split.series is None else {**split.series.arrays, **split.auxiliary}
         for array_name, array in arrays.items():
             add(f"{array_name} {array.dtype} {array.shape}")

@@ -87,6 +87,31 @@ def label_names(value: object) -> tuple[tuple[str, ...], tuple[str, ...]]:
 _MANY = 'Labels are an object of 0 and 1, {"name": 1}, or a list of names, ["name"].'
 
 
+def read_references(value: object) -> tuple[str, ...]:
+    """The references of a row: one text, or a list of them; empty ones are refused.
+
+    Raises:
+        ValueError: missing, empty or no text, with the value.
+
+    >>> read_references(" He leaves. "), read_references(["one", "two"])
+    (('He leaves.',), ('one', 'two'))
+    """
+    step = "Fill it in, or delete the row."
+    if value is None:
+        raise ValueError(f"the summary is missing (null). {step}")
+    listed = list(value) if isinstance(value, list | tuple) else [value]
+    if not listed:
+        raise ValueError(f"the list of summaries is empty. {step}")
+    for text in listed:
+        if not isinstance(text, str):
+            raise ValueError(f"the summary is {str(text)[:60]!r}, not a string. {step}")
+        if not text.strip():
+            raise ValueError(f"the summary is empty. {step}")
+        if "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
+            raise ValueError(f"the summary {text[:60]!r} holds what is no text. Correct it.")
+    return tuple(text.strip() for text in listed)
+
+
 def _is_one(name: object, given: Any) -> bool:
     if isinstance(given, bool) or (isinstance(given, int | float) and given in (0, 1)):
         return bool(given)

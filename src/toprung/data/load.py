@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from toprung.core.errors import FixData, Problem
@@ -19,6 +19,7 @@ from toprung.data.source import DataSource
 from toprung.data.split import carve, part, sample
 from toprung.data.stores import registry
 from toprung.data.stores.files import shown
+from toprung.data.tasks._base import Label
 
 LEAKS_ALLOWED = 0.01
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*\Z")
@@ -55,11 +56,12 @@ def load_dataset(source: DataSource, seed: int) -> Dataset:
         return load_series(source, seed)
     tables = load_tables(source, seed)
     task = tasks.registry.get(source.task)()
-    names = sorted_names(tables.splits["train"].classes())
+    written = task.answers == "texts"
+    names = () if written else sorted_names(tables.splits["train"].classes())
     validation = tables.splits["validation"]
     keys = tables.repeats.keys(validation)
     kept = len(task.splits)
-    shares = part(validation.labels, keys, derive_seed(seed, "data", "halves"), parts=kept)
+    shares = part(_classes(validation), keys, derive_seed(seed, "data", "halves"), parts=kept)
     held_out = dict(zip(task.splits, map(validation.keep, shares), strict=True))
     whole = {name: tables.splits[name] for name in ("train", "test", "extra")}
     parts = {"train": whole["train"], **held_out, **whole}
@@ -67,6 +69,11 @@ def load_dataset(source: DataSource, seed: int) -> Dataset:
         name: Split(name, tuple(t.texts), task.encode(t.labels, names)) for name, t in parts.items()
     }
     return Dataset(names, splits, hash_rows(names, splits), tables.notes, task)
+
+
+def _classes(table: Table) -> Sequence[Label]:
+    """What rows are spread by: their labels, or nothing where these are texts."""
+    return [""] * len(table) if table.written else table.labels
 
 
 def load_tables(source: DataSource, seed: int) -> Tables:
@@ -77,10 +84,7 @@ def load_tables(source: DataSource, seed: int) -> Tables:
     problems = Problems(skip_rows=source.on_bad_row == "skip")
     tables = _read(source, problems)
     _raise(source, problems)
-    train = tables["train"] = check_train(tables["train"], problems)
-    for split in ("validation", "test"):
-        if split in tables:
-            tables[split] = check_other(tables[split], sorted_names(train.classes()), problems)
+    _check_classes(tables, problems)
     _raise(source, problems)
     repeats = Repeats()
     notes = _count_notes(tables, repeats, problems)
@@ -97,6 +101,15 @@ def load_tables(source: DataSource, seed: int) -> Tables:
     return Tables(tables, repeats, tuple(notes))
 
 
+def _check_classes(tables: dict[str, Table], problems: Problems) -> None:
+    if tables["train"].written:
+        return
+    train = tables["train"] = check_train(tables["train"], problems)
+    for split in ("validation", "test"):
+        if split in tables:
+            tables[split] = check_other(tables[split], sorted_names(train.classes()), problems)
+
+
 def _raise(source: DataSource, problems: Problems) -> None:
     if problems:
         raise FixData(source.train or source.path or source.corpus or "data", problems.found)
@@ -104,9 +117,11 @@ def _raise(source: DataSource, problems: Problems) -> None:
 
 def _read(source: DataSource, problems: Problems) -> dict[str, Table]:
     tables: dict[str, Table] = {}
-    many = tasks.registry.get(source.task).many
+    task = tasks.registry.get(source.task)
     for split, file, rows in registry.get(_store(source))().parts(source):
-        table = tables.setdefault(split, Table(split, many=many))
+        table = tables.setdefault(
+            split, Table(split, many=task.many, written=task.answers == "texts")
+        )
         table.add_file(file, rows, problems)
     return tables
 
@@ -138,7 +153,7 @@ def _count_notes(tables: Mapping[str, Table], repeats: Repeats, problems: Proble
             rows = "1 text" if len(table.cut) == 1 else f"{len(table.cut):,} texts"
             cut = f"cut to {LONGEST:,} characters (first: {table.cut[0]})"
             notes.append(f"{rows} of {table.split} {cut}.")
-        conflict = repeats.conflicts(table)
+        conflict = None if table.written else repeats.conflicts(table)
         if conflict:
             notes.append(f"{conflict}.")
     repeated = repeats.duplicates(tables["train"])
@@ -190,15 +205,18 @@ def _carve(
         fixed = {key for keys in others for key in keys}
         here = derive_seed(seed, "data", split)
         exact = min(0.5, share * total / len(train))
-        leave = carve(train.labels, repeats.keys(train), exact, here, fixed=fixed)
+        leave = carve(_classes(train), repeats.keys(train), exact, here, fixed=fixed)
         if not leave:
             text = "cannot be carved from train: no class has 3 different texts. Give a file."
             problems.add(split, text)
         gone = set(leave)
         tables[split] = train.keep(leave, split)
         tables["train"] = train.keep(i for i in range(len(train)) if i not in gone)
-        rows = f"{len(leave):,} rows of train, each class by its share"
+        share_of = "" if train.written else ", each class by its share"
+        rows = f"{len(leave):,} rows of train{share_of}"
         notes.append(f"{split} was carved from train: {rows}.")
+        if train.written:
+            continue
         left_out = sorted(train.classes() - tables[split].classes())
         if left_out:
             few = ", ".join(left_out[:5]) + (", …" if len(left_out) > 5 else "")
@@ -223,9 +241,10 @@ def _sample(
             notes.append(f"train has {len(train):,} rows, not train_rows: {source.train_rows:,}.")
         return
     try:
-        kept = sample(train.labels, source.train_rows, derive_seed(seed, "data", "train_rows"))
+        kept = sample(_classes(train), source.train_rows, derive_seed(seed, "data", "train_rows"))
     except ValueError as error:
-        problems.add("train_rows", f"{error}. Raise it to {2 * len(train.classes())} or more.")
+        least = 2 * len(set(_classes(train)) if train.written else train.classes())
+        problems.add("train_rows", f"{error}. Raise it to {least} or more.")
         return
     chosen = set(kept)
     tables["train"] = train.keep(kept)

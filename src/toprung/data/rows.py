@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from toprung.core.errors import Problem
 from toprung.core.registry import nearest
-from toprung.data.labels import Kinds, classes_of, label_name, label_names
+from toprung.data.labels import Kinds, classes_of, label_name, label_names, read_references
 from toprung.data.tasks._base import Label
 
 LISTED = 20
@@ -16,10 +16,11 @@ LONGEST = 100_000
 
 
 class Columns(NamedTuple):
-    """The names of the two columns that are read."""
+    """The names of the columns that are read; a row's ``references`` go before its label."""
 
     text: str
     label: str
+    references: str | None = None
 
 
 class Row(NamedTuple):
@@ -124,6 +125,7 @@ class Table:
         cut: places of the texts that were cut.
         many: whether a row may have any number of labels.
         named: where each label name stands first, also one that no row has.
+        written: whether a label is a text, or a list of such, instead of classes.
     """
 
     split: str
@@ -134,6 +136,7 @@ class Table:
     named: dict[str, str] = field(default_factory=dict)
     _files: list[str] = field(default_factory=list)
     _lines: list[tuple[int, int]] = field(default_factory=list)
+    written: bool = False
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -159,6 +162,7 @@ class Table:
             self.named,
             self._files,
             [self._lines[i] for i in chosen],
+            self.written,
         )
 
     def add_file(self, file: str, rows: Iterable[Row], problems: Problems) -> None:
@@ -208,6 +212,8 @@ class Table:
         return None
 
     def _read_label(self, row: Row, kinds: Kinds) -> Label:
+        if self.written:
+            return read_references(row.label)
         if not self.many:
             label = label_name(row.label)
             kinds.see(row.label, row.line)

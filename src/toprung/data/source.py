@@ -29,6 +29,8 @@ class DataSource:
         corpus_options: its options.
         text: column of the text.
         label: column of the label.
+        references: of summaries, column with a list of them; goes before ``label`` where a row
+            has it.
         train_rows: size of a seeded stratified sub-sample of train; all rows where absent.
         validation_share: share of train that validation is carved from.
         test_share: share of train that test is carved from.
@@ -49,6 +51,7 @@ class DataSource:
     corpus_options: Mapping[str, Scalar] = field(default_factory=dict)
     text: str = "text"
     label: str = "label"
+    references: str | None = None
     train_rows: int | None = None
     validation_share: float = 0.1
     test_share: float = 0.1
@@ -80,6 +83,9 @@ class DataSource:
             found.append(Problem("corpus_options", "applies only together with corpus."))
         if self.positive is not None and self.task != "series":
             found.append(Problem("positive", "applies only to task: series. Leave it out."))
+        if self.references is not None and self.task != "summarization":
+            text = "applies only to task: summarization. Leave it out."
+            found.append(Problem("references", text))
         if self.text == self.label:
             text = f"'{self.label}' is the text column too. Name the column that holds the label."
             found.append(Problem("label", text))

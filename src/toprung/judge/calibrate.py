@@ -53,13 +53,16 @@ def calibrate(probabilities: Floats, labels: Labels, task: Task) -> Calibration:
 
     The temperature is kept within 0.05 and 20, so that a handful of rows that are all right, or
     all wrong, do not make certainty absolute or void. Where a row may have any number of labels,
-    each pair of row and class is one answer, yes or no.
+    each pair of row and class is one answer, yes or no. Texts have nothing to calibrate: their
+    temperature is 1.
 
     Args:
         probabilities: (N, C) of the blend on the selection split.
         labels: of that split; not every class needs to occur.
         task: of the search.
     """
+    if task.answers == "texts":
+        return Calibration(1.0, 0.0, 0.0)
     before, truth = answers_of(probabilities, labels, task)
     scores = np.log(np.maximum(before, _SMALLEST))
     classes = scores.shape[1]
@@ -83,7 +86,7 @@ def calibrate(probabilities: Floats, labels: Labels, task: Task) -> Calibration:
 
 
 def apply_temperature(probabilities: Floats, temperature: float, task: Task) -> Floats:
-    """(N, C) probabilities whose logits are divided by the temperature.
+    """(N, C) probabilities whose logits are divided by the temperature; texts stay.
 
     >>> from toprung.data.tasks.single_label import SingleLabel
     >>> apply_temperature(np.array([[0.8, 0.2]]), 1.0, SingleLabel()).round(6).tolist()
@@ -91,6 +94,8 @@ def apply_temperature(probabilities: Floats, temperature: float, task: Task) -> 
     >>> bool(apply_temperature(np.array([[0.8, 0.2]]), 2.0, SingleLabel())[0, 0] < 0.8)
     True
     """
+    if task.answers == "texts":
+        return probabilities
     return task.probabilities(task.logits(probabilities) / temperature)
 
 

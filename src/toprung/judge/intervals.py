@@ -81,6 +81,8 @@ def _interval(judge: Judge, metric: Metric, both: list[Answers]) -> Interval:
     chance = np.random.default_rng(judge.seed)
     if metric.name in FROM_COUNTS:
         drawn = _by_counts(judge, FROM_COUNTS[metric.name], both, chance)
+    elif (rows := _row_values(judge, metric.name, both)) is not None:
+        drawn = _by_rows(judge, rows, chance)
     elif metric.name in _OF_ROWS:
         drawn = _by_rows(judge, [_OF_ROWS[metric.name](judge, x) for x in both], chance)
     elif metric.name in _OF_RANKS:
@@ -142,6 +144,13 @@ _OF_ROWS: Mapping[str, Callable[[Judge, Answers], Floats]] = MappingProxyType(
     {"log_loss": _losses, "subset_accuracy": _exact}
 )
 """Metrics that are a mean over rows, as their values by row."""
+
+
+def _row_values(judge: Judge, name: str, both: list[Answers]) -> list[Floats] | None:
+    """Values of rows whose mean the metric is, where the task gives them."""
+    found = [judge.task.row_values(name, x.logits, judge.labels) for x in both]
+    known = [values for values in found if values is not None]
+    return known if len(known) == len(both) else None
 
 
 def _by_rows(judge: Judge, values: list[Floats], chance: np.random.Generator) -> Draws:

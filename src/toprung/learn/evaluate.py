@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from toprung.core.errors import TrialDiverged
+from toprung.data.answers import write_answers
 from toprung.data.tasks._base import Labels, Task
 from toprung.learn.batches import Rows, nested_order
 from toprung.learn.build import Build
@@ -131,21 +131,11 @@ def score_held_out(
             raise TrialDiverged(f"scores of {name} rows are not finite at {point}")
         scored += len(rows)
         if len(rows) == len(split):
-            write_scores(folder / f"{point}.{name}.npy", logits)
+            write_answers(folder / f"{point}.{name}", logits)
         if name == "stopping":
             metrics = task.measure(logits, split.labels[rows])
-            metrics |= answer_shares(task, logits, split.labels[rows])
+            if task.answers != "texts":
+                metrics |= answer_shares(task, logits, split.labels[rows])
             if plan.by_class:
                 metrics |= task.recalls(logits, split.labels[rows], plan.dataset.label_names)
     return {**metrics, "evaluated_rows": scored}
-
-
-def write_scores(path: Path, array: NDArray[np.float32]) -> None:
-    """Writes scores as an .npy file that appears whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with aside.open("wb") as file:
-        np.save(file, array, allow_pickle=False)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)

@@ -32,6 +32,7 @@ from toprung.learn.evaluate import predict
 from toprung.learn.inputs import Inputs
 from toprung.learn.model import Classifier, build_model, load_weights
 from toprung.learn.series.member import SeriesMember, rebuild_member
+from toprung.learn.summaries.member import SummaryMember, rebuild_writer
 from toprung.learn.tokens import tokenize
 from toprung.trial.config import TrialConfig
 
@@ -81,7 +82,7 @@ class Member:
         return predict(self.model, Inputs(tokens, padding, device))
 
 
-AnyMember = Member | SeriesMember
+AnyMember = Member | SeriesMember | SummaryMember
 
 
 def save_member(
@@ -145,8 +146,13 @@ def load_member(path: Path, device: str = "auto") -> AnyMember:
     card = _card(path, facts)
     loaded = load_backbone(card, where)
     _check_backbone(facts, loaded, path)
-    model = _rebuild(facts, loaded, card, path / WEIGHTS)
     tokenizer = load_tokenizer(path / "tokenizer")
+    if "vocabulary" in facts:
+        weights = path / WEIGHTS
+        return rebuild_writer(
+            facts, loaded, card, weights=weights, tokenizer=tokenizer, device=where
+        )
+    model = _rebuild(facts, loaded, card, path / WEIGHTS)
     return Member(
         trial=str(facts["trial"]),
         label_names=tuple(facts["label_names"]),

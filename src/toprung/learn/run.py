@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from toprung.core.seeds import derive_seed
+from toprung.data.tasks._base import Task
 from toprung.learn import losses, schedules
 from toprung.learn.batches import Batches, row_weights
 from toprung.learn.build import Build
@@ -35,8 +36,10 @@ from toprung.learn.progress import PROGRESS, ProgressLog
 from toprung.learn.series.build import SeriesBuild
 from toprung.learn.settings import choose
 from toprung.learn.streams import Streams
+from toprung.learn.summaries.build import SummaryBuild
+from toprung.learn.summaries.evaluate import score_written
 from toprung.learn.texts import TextBuild
-from toprung.trial.config import Assignment
+from toprung.trial.config import Assignment, TrialConfig
 from toprung.trial.report import Report
 
 _FORMAT = 2
@@ -69,8 +72,7 @@ class Run:
         self.task = plan.dataset.task
         self.device = torch.device(resolve_device(plan.device))
         take_share(self.device, plan.gpus)
-        maker = SeriesBuild if self.task.reads == "series" else TextBuild
-        self.build: Build = maker(plan, self.config, self.device)
+        self.build: Build = _builder(self.task)(plan, self.config, self.device)
         self.settings = self.build.settings
         self.streams = Streams(derive_seed(self.config.seed, "torch"), self.device)
         self.labels = np.concatenate(
@@ -203,14 +205,11 @@ class Run:
         return Report(self.config.trial, point, metrics, round(self._seconds, 3), checkpoint)
 
     def _score(self, point: int) -> dict[str, float]:
-        return score_held_out(
-            self.build,
-            self.plan,
-            point,
-            unit=self._examples_a_unit,
-            shrink=self._shrink,
-            folder=self.folder / "predictions",
-        )
+        build, unit, shrink = self.build, self._examples_a_unit, self._shrink
+        folder = self.folder / "predictions"
+        if isinstance(build, SummaryBuild):
+            return score_written(build, self.plan, point, unit=unit, shrink=shrink, folder=folder)
+        return score_held_out(build, self.plan, point, unit=unit, shrink=shrink, folder=folder)
 
     def _turns_back(self, point: int, metrics: Mapping[str, float]) -> bool:
         """Whether patience, at its end or at the last point, brought better weights back."""
@@ -304,3 +303,10 @@ class Run:
         self.build.restore(snapshot.state)
         self.reports = [Report.from_json(report) for report in snapshot.state["reports"]]
         self._seconds = float(snapshot.state["seconds"])
+
+
+def _builder(task: Task) -> Callable[[Plan, TrialConfig, torch.device], Build]:
+    """What a trial of a task is built by."""
+    if task.answers == "texts":
+        return SummaryBuild
+    return SeriesBuild if task.reads == "series" else TextBuild

@@ -142,6 +142,8 @@ class Ensemble:
         Raises:
             TypeError, ValueError: see ``member_logits``.
         """
+        if self.task.answers == "texts":
+            raise TypeError("texts are answered, which have no probabilities; call predict")
         logits = self.member_logits(rows)
         if not len(next(iter(logits.values()))):
             return np.zeros((0, len(self.labels)))
@@ -149,12 +151,21 @@ class Ensemble:
         return apply_temperature(blended, self.temperature, self.task)
 
     def predict(self, rows: Content) -> list[str] | list[tuple[str, ...]]:
-        """The most probable label of each row; or all whose probability reaches its threshold."""
+        """The most probable label of each row; or all whose probability reaches its threshold.
+
+        Where texts are answered, the text of each row.
+        """
         found = self.predictions(rows)
         return [x.labels for x in found] if self.task.many else [x.label for x in found]
 
     def predictions(self, rows: Content) -> list[Prediction]:
-        """Labels and probabilities of each row, as values for JSON."""
+        """Labels and probabilities of each row, as values for JSON.
+
+        Where texts are answered, a row's one label is its text, and there are no probabilities.
+        """
+        if self.task.answers == "texts":
+            written = blend(self.member_logits(rows), self.weights, self.task)
+            return [Prediction((texts[0],), {}) for texts in written]
         probabilities = self.predict_proba(rows)
         answers = []
         decided = self.task.decide(probabilities, self.thresholds)

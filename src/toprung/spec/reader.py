@@ -33,6 +33,7 @@ DEFAULTS = {"scheduler": "asha", "searcher": "tpe", "ensemble": "greedy"}
 BASELINES: Mapping[str, Sequence[str]] = {
     "texts": ("majority", "tfidf_logreg"),
     "series": ("majority", "features_logreg", "features_boosting"),
+    "summaries": ("lead", "longest_turns"),
 }
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 _TAKEN_NAMES = ("records", "README.md")
@@ -90,7 +91,7 @@ class _Reader:
             "resource": self._resource(scheduler),
             **budget,
             **self._section("trial", TRIAL),
-            "ensemble": self._ensemble(int(budget["trials"])),
+            "ensemble": self._ensemble(int(budget["trials"]), task),
             "baselines": baselines,
             "first": self._first(space, int(budget["trials"])),
             "seed": self._seed(),
@@ -228,16 +229,21 @@ class _Reader:
         only = Node("", None, {"seed": node}) if node else None
         return int(read_fields(only, {"seed": SEED}, self.problems).get("seed") or 0)
 
-    def _component(self, key: str) -> Component | None:
-        node = self._given(key) or Node(key, None, DEFAULTS[key])
+    def _component(self, key: str, default: str = "") -> Component | None:
+        node = self._given(key) or Node(key, None, default or DEFAULTS[key])
         return read_component(node, Components(key), self.problems)
 
     def _resource(self, scheduler: Component | None) -> Resource | None:
         eta = scheduler.options.get("reduction_factor") if scheduler else None
         return read_resource(self._given("resource"), int(eta) if eta else None, self.problems)
 
-    def _ensemble(self, trials: int) -> Component | None:
-        found = self._component("ensemble")
+    def _ensemble(self, trials: int, task: Task) -> Component | None:
+        default = "mbr" if task.answers == "texts" else DEFAULTS["ensemble"]
+        found = self._component("ensemble", default)
+        if found and registry("ensemble").get(found.name).answers != task.answers:
+            text = f"'{found.name}' does not choose among {task.answers}. Use {default}."
+            self.problems.add(self._at("ensemble"), text)
+            return None
         members = found.options.get("members") if found else None
         if not found or not isinstance(members, int) or members <= trials:
             return found
@@ -252,15 +258,18 @@ class _Reader:
     def _baselines(self, task: Task) -> tuple[Component, ...]:
         family = Components("baseline")
         node = self._given("baselines")
+        fitting = BASELINES["summaries" if task.answers == "texts" else task.reads]
         if node is not None:
             given = read_components(node, family, self.problems) if node.value != () else ()
             for name in [
-                c.name for c in given if task.reads not in registry("baseline").get(c.name).reads
+                c.name for c in given if not _fits(registry("baseline").get(c.name), task)
             ]:
-                text = f"'{name}' does not read {task.reads}."
-                self.problems.add(node, f"{text} Use {', '.join(BASELINES[task.reads])}.")
+                does = "read" if task.answers == "classes" else "write"
+                what = task.reads if task.answers == "classes" else "summaries"
+                text = f"'{name}' does not {does} {what}."
+                self.problems.add(node, f"{text} Use {', '.join(fitting)}.")
             return given
-        found = [Entry(name, self._at("baselines"), None) for name in BASELINES[task.reads]]
+        found = [Entry(name, self._at("baselines"), None) for name in fitting]
         return tuple(Component(e.name, read_fixed(e, family, self.problems)) for e in found)
 
     def _first(self, space: Space, trials: int) -> tuple[Values, ...]:
@@ -272,3 +281,7 @@ class _Reader:
             text = f"{len(found)} configurations are more than the {trials} of budget.trials."
             self.problems.add(node, f"{text} Raise it, or leave some out.")
         return found
+
+
+def _fits(baseline: type[Any], task: Task) -> bool:
+    return task.reads in baseline.reads and task.answers == baseline.answers

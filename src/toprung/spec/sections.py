@@ -82,7 +82,11 @@ def read_data(
         return None
     paths = [str(given[key]) for key in ("train", "validation", "test", "path") if given.get(key)]
     relative = keep_base or any(not Path(path).is_absolute() for path in paths)
-    given.setdefault("label", tasks.registry.get(task).label_column)
+    kind = tasks.registry.get(task)
+    given.setdefault("text", kind.text_column)
+    given.setdefault("label", kind.label_column)
+    if kind.references_column:
+        given.setdefault("references", kind.references_column)
     source = DataSource(**{**given, "task": task, "base": str(base) if relative else "."})
     for problem in source.problems():
         problems.add(node.items.get(problem.where, node), problem.text)

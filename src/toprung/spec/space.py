@@ -8,9 +8,10 @@ from pathlib import Path
 
 from toprung.core.registry import nearest
 from toprung.data.tasks._base import Task
-from toprung.learn.backbone.card import Card
+from toprung.learn.backbone.card import Card, card_names, find_card
 from toprung.learn.series.settings import SeriesSettings
 from toprung.learn.settings import Settings
+from toprung.learn.summaries.settings import SummarySettings
 from toprung.spec.choices import read_choice
 from toprung.spec.domain import read_parameter
 from toprung.spec.families import Backbones, Components, Family
@@ -21,6 +22,11 @@ from toprung.trial.space import Choice, Float, Int, Parameter, Space
 COMPONENTS = ("adapter", "pooling", "head", "loss", "schedule", "augmenter")
 NUMBERS: Mapping[str, Field] = fields_of(Settings)
 KEYS = ("backbone", *COMPONENTS, *NUMBERS)
+_OF_SUMMARIES = ("adapter", "loss", "schedule")
+_NUMBERS_OF_SUMMARIES: Mapping[str, Field] = {
+    **{name: known for name, known in NUMBERS.items() if name not in ("sampling", "layer_decay")},
+    **fields_of(SummarySettings),
+}
 _OF_SERIES = ("pooling", "head", "loss", "schedule")
 _NUMBERS_OF_SERIES: Mapping[str, Field] = {
     **{name: known for name, known in NUMBERS.items() if name not in ("max_length", "layer_decay")},
@@ -40,11 +46,10 @@ def read_space(
         task: of the spec: a backbone is a card for texts, an architecture for windows.
     """
     on_series = task.reads == "series"
-    components = _OF_SERIES if on_series else COMPONENTS
-    numbers = _NUMBERS_OF_SERIES if on_series else NUMBERS
+    components, numbers = _parameters(task)
     cards = Backbones(base)
     backbones: Family = Components("architecture") if on_series else cards
-    keys = ("backbone", *components, *numbers) if on_series else KEYS
+    keys = ("backbone", *components, *numbers)
     readers = {name: partial(read_parameter, field=numbers[name]) for name in numbers}
     found: dict[str, Parameter] = {}
     for key, child in node.items.items():
@@ -62,9 +67,35 @@ def read_space(
     if "backbone" not in node.items:
         text = f"no backbone. Write backbone: with a name. {nearest('', backbones.names())}"
         problems.add(node, text)
+    _check_decoder(node, cards.cards, task, problems)
     _check_lora(node, found, cards.cards, problems)
     _check_length(node, found, cards.cards, problems)
     return Space(found), cards.cards
+
+
+def _parameters(task: Task) -> tuple[tuple[str, ...], Mapping[str, Field]]:
+    """The components that a task's trials choose, and their numbers."""
+    if task.answers == "texts":
+        return _OF_SUMMARIES, _NUMBERS_OF_SUMMARIES
+    if task.reads == "series":
+        return _OF_SERIES, _NUMBERS_OF_SERIES
+    return COMPONENTS, NUMBERS
+
+
+def _check_decoder(node: Node, cards: Mapping[str, Card], task: Task, problems: Problems) -> None:
+    """A task that writes needs a decoder, and no other task has work for one."""
+    writes = task.answers == "texts"
+    for name, card in cards.items():
+        if writes and card.decoder is None:
+            text = f"'{name}' only reads, and summaries are written."
+            problems.add(node.items["backbone"], f"{text} Use a card with a decoder: {_writers()}.")
+        elif not writes and card.decoder is not None:
+            text = f"'{name}' writes texts, and this task answers with classes."
+            problems.add(node.items["backbone"], f"{text} Use an encoder, as minilm.")
+
+
+def _writers() -> str:
+    return ", ".join(name for name in card_names() if find_card(name).decoder)
 
 
 def _check_lora(

@@ -96,8 +96,9 @@ def _row(line: int, value: Any, columns: Columns, first: bool) -> Row:
         kind = "a list" if isinstance(value, list) else f"{show(value, 30)}"
         text = f"a row is an object with '{columns.text}' and '{columns.label}', not {kind}."
         return Row(line, problem=text)
+    many = value.get(columns.references) if columns.references else None
     try:
-        return Row(line, value[columns.text], value[columns.label])
+        return Row(line, value[columns.text], value[columns.label] if many is None else many)
     except KeyError:
         missing = missing_columns(list(value), columns)
         if first:

@@ -27,10 +27,14 @@ class Parquet(Format):
             if missing:
                 raise Broken(None, *missing)
             names = _class_names(opened.schema_arrow.metadata, columns.label)
-            batches = opened.iter_batches(batch_size=1000, columns=[columns.text, columns.label])
-            for batch in batches:
+            many = columns.references if columns.references in opened.schema_arrow.names else None
+            chosen = [columns.text, columns.label, *([many] if many else [])]
+            for batch in opened.iter_batches(batch_size=1000, columns=chosen):
                 texts = batch.column(columns.text).to_pylist()
                 labels = batch.column(columns.label).to_pylist()
+                if many:
+                    several = batch.column(many).to_pylist()
+                    labels = [m or one for m, one in zip(several, labels, strict=True)]
                 for text, label in zip(texts, labels, strict=True):
                     number += 1
                     yield Row(number, text, class_name(label, names))

@@ -17,7 +17,7 @@ def parts_of(splits: Mapping[str, Any], shown: str, source: DataSource) -> list[
 
     A split of which every label is hidden (-1), as public test sets have it, is left out.
     """
-    columns = Columns(source.text, source.label)
+    columns = Columns(source.text, source.label, source.references)
     found: list[Part] = []
     for names in _NAMES:
         name = next((name for name in names if name in splits), None)
@@ -46,9 +46,14 @@ def _rows(rows: Any, columns: Columns) -> Iterator[Row]:
     if not len(rows):
         raise Broken(None, "the split is empty. Add rows.")
     names = _class_names(rows, columns.label)
-    plain = rows.with_format(None).select_columns(list(columns))
+    many = columns.references if columns.references in rows.column_names else None
+    chosen = [columns.text, columns.label, *([many] if many else [])]
+    plain = rows.with_format(None).select_columns(chosen)
     for start in range(0, len(plain), 1000):
         batch = plain[start : start + 1000]
-        pairs = zip(batch[columns.text], batch[columns.label], strict=True)
+        labels = batch[columns.label]
+        if many:
+            labels = [m or one for m, one in zip(batch[many], labels, strict=True)]
+        pairs = zip(batch[columns.text], labels, strict=True)
         for number, (text, label) in enumerate(pairs, start + 1):
             yield Row(number, text, class_name(label, names))

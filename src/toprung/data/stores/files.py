@@ -15,7 +15,7 @@ class Files(Store):
     """The files that the source names."""
 
     def parts(self, source: DataSource) -> list[Part]:
-        columns = Columns(source.text, source.label)
+        columns = Columns(source.text, source.label, source.references)
         found: list[Part] = []
         for split in ("train", "validation", "test"):
             name = getattr(source, split)

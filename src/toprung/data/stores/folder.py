@@ -48,7 +48,7 @@ class Folder(Store):
             problems.append(Problem(shown(folder), f"{text}{', '.join(extensions())}."))
         if problems:
             raise FixData("data.path", problems)
-        columns = Columns(source.text, source.label)
+        columns = Columns(source.text, source.label, source.references)
         return [
             Part(split, shown(file), read_rows(file, columns))
             for split, several in found.items()

@@ -34,10 +34,16 @@ class Task(ABC):
     """What validation is parted into; scores of all of them are kept."""
     label_column: str
     """Name of the column of labels where the spec names none."""
+    text_column: str = "text"
+    """Name of the column of texts where the spec names none."""
+    references_column: str | None = None
+    """Name of the column that holds a list of labels, where a file has it."""
     many: bool = False
     """Whether a row may have any number of labels; each class then has a threshold."""
     reads: Literal["texts", "series"] = "texts"
     """What a row is: a text, or a window of several modalities."""
+    answers: Literal["classes", "texts"] = "classes"
+    """What is answered: classes, by scores; or texts, of which candidates stand for scores."""
 
     @abstractmethod
     def encode(self, rows: Sequence[Label], names: Sequence[str]) -> Labels:
@@ -105,3 +111,11 @@ class Task(ABC):
     def probabilities(self, logits: Floats) -> Floats:
         """(N, C) in 64 bits."""
         return np.asarray(np.exp(self.log_probabilities(logits)))
+
+    def row_values(self, metric: str, logits: Floats, labels: Labels) -> Floats | None:
+        """(N,) values whose mean over rows the metric is; None where it is no such mean."""
+        return None
+
+    def agree(self, one: str, other: str) -> float:
+        """How far two answers that are texts say the same, from 0 to 1."""
+        return float(one == other)

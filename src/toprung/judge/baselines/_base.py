@@ -20,6 +20,8 @@ class Baseline(ABC):
 
     reads: ClassVar[tuple[str, ...]] = ("texts",)
     """Which kinds of rows: ``texts``, ``series``, or both."""
+    answers: ClassVar[str] = "classes"
+    """What it answers: ``classes``, or ``texts``, as (N,) tuples in the place of logits."""
 
     @abstractmethod
     def fit(self, rows: Content, labels: NDArray[np.integer], classes: int, seed: int) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, ClassVar, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from toprung.core.errors import GiveUp
 from toprung.data.tasks._base import Task
+from toprung.judge.consensus import choose_texts
 from toprung.trial.report import Metric
 
 Floats = NDArray[np.floating]
@@ -26,11 +27,13 @@ class Ensemble(ABC):
         candidates: configurations that are trained to the full resource for it.
         seeds: times each of them is trained, with another seed.
         rows: ``train``, or ``all`` to train on the rows that ``train_rows`` left out as well.
+        answers: what it chooses among: ``classes``, or ``texts``.
     """
 
     candidates: int = 8
     seeds: int = 1
     rows: Literal["train", "all"] = "train"
+    answers: ClassVar[str] = "classes"
 
     def __post_init__(self) -> None:
         for name in ("candidates", "seeds", "members"):
@@ -79,11 +82,15 @@ def usable_probabilities(logits: Mapping[str, Floats], task: Task) -> dict[str, 
 def blend(logits: Mapping[str, Floats], weights: Mapping[str, float], task: Task) -> Floats:
     """The ensemble's probabilities (N, C): the weighted sum of the members'.
 
+    Of candidate texts, the one that agrees most with the others; see ``choose_texts``.
+
     >>> from toprung.data.tasks.single_label import SingleLabel
     >>> logits = {"a": np.array([[0.0, 0.0]]), "b": np.array([[50.0, 0.0]])}
     >>> blend(logits, {"a": 0.5, "b": 0.5}, SingleLabel()).round(2).tolist()
     [[0.75, 0.25]]
     """
+    if task.answers == "texts":
+        return cast(Any, choose_texts(logits, weights, task.agree))
     parts = [weight * task.probabilities(logits[name]) for name, weight in weights.items()]
     return np.asarray(np.sum(parts, axis=0))
 

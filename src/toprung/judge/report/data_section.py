@@ -26,6 +26,8 @@ def tell_data(dataset: Dataset, *, truncated: tuple[str, float, int] | None = No
     splits = {name: split for name, split in dataset.splits.items() if len(split)}
     if dataset.task.reads == "series":
         return _tell_windows(dataset)
+    if dataset.task.answers == "texts":
+        return _tell_pairs(dataset)
     rows = []
     for name, split in splits.items():
         words = np.array([len(text.split()) for text in split.texts])
@@ -37,6 +39,35 @@ def tell_data(dataset: Dataset, *, truncated: tuple[str, float, int] | None = No
     said = _say_repeats(splits)
     said += [_say_truncated(*truncated).removeprefix("- ")] if truncated is not None else []
     return _tell_table(dataset, table(header, rows, numbers=5), said)
+
+
+def _tell_pairs(dataset: Dataset) -> list[Part]:
+    """Of texts and the shorter ones that are written for them."""
+    rows = []
+    for name, split in dataset.splits.items():
+        if not len(split):
+            continue
+        source = np.array([len(text.split()) for text in split.texts])
+        target = np.array([len(one.split()) for many in split.labels for one in many])
+        references = sum(len(many) for many in split.labels)
+        cells = [f"{len(split):,}", f"{references:,}"]
+        for words in (source, target):
+            middle, high = np.percentile(words, [50, 95])
+            cells += [f"{middle:.0f}", f"{high:.0f}"]
+        rows.append([code(name), *cells])
+    task = dataset.task
+    own, short = escape(task.text_column), escape(task.label_column)
+    header = ["split", "rows", "references"]
+    header += [f"words of the {what}, {n}" for what in (own, short) for n in ("median", "95 %")]
+    return [
+        "## Data",
+        "",
+        f"Their SHA-256 begins with {code(dataset.sha256[:16])}.",
+        "",
+        *table(header, rows, numbers=len(header) - 1),
+        *(f"- {escape(note)}" for note in dataset.notes),
+        *([""] if dataset.notes else []),
+    ]
 
 
 def _tell_windows(dataset: Dataset) -> list[Part]:

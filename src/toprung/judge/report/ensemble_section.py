@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from toprung.judge.blends import Growth
+from toprung.judge.calibrate import Calibration
 from toprung.judge.report.charts.ensemble import draw_disagreement, draw_growth
 from toprung.judge.report.markdown import code, escape, table
 from toprung.judge.report.material import EnsembleSummary
@@ -33,8 +34,6 @@ def tell_ensemble(
         for member in ensemble.members
     ]
     count = len(ensemble.members)
-    calibration = ensemble.calibration
-    effect = "softens" if calibration.temperature > 1 else "sharpens"
     return [
         "## Ensemble",
         "",
@@ -43,13 +42,27 @@ def tell_ensemble(
         f"{_gain(ensemble, metric)}",
         "",
         *table(["member", "backbone", "weight", f"{escape(metric.name)} alone"], body, numbers=2),
+        *_tell_calibration(ensemble.calibration),
+        *([escape(size), ""] if size else []),
+        *(_tell_growth(growth, metric) if growth is not None else []),
+    ]
+
+
+def _tell_calibration(calibration: Calibration | None) -> list[str]:
+    if calibration is None:
+        return [
+            "Weights were fitted on those rows, so the figures of this section flatter; those of "
+            "the test split do not. Of each row's candidates, the one is written that agrees most "
+            "with all others, each counting by its member's weight (minimum Bayes risk).",
+            "",
+        ]
+    effect = "softens" if calibration.temperature > 1 else "sharpens"
+    return [
         f"Temperature {calibration.temperature:.3f} {effect} the blend; on the selection split it "
         f"takes the expected calibration error from {calibration.ece_before:.4f} to "
         f"{calibration.ece_after:.4f}. Weights and temperature were fitted on those rows, so the "
-        "figures flatter; those of the test split do not.",
+        "figures of this section flatter; those of the test split do not.",
         "",
-        *([escape(size), ""] if size else []),
-        *(_tell_growth(growth, metric) if growth is not None else []),
     ]
 
 

@@ -56,11 +56,12 @@ class EnsembleSummary:
         method: its name in the registry.
         value: its metric on the selection split.
         single: the best single candidate's metric there.
+        calibration: of its probabilities; None where texts are answered.
     """
 
     method: str
     members: Sequence[MemberSummary]
-    calibration: Calibration
+    calibration: Calibration | None
     candidates: int
     value: float | None = None
     single: float | None = None

@@ -30,16 +30,24 @@ _PAIRS = 20
 
 def tell_results(verdicts: Verdicts) -> list[Part]:
     """Parts of the section."""
-    names, task = verdicts.label_names, verdicts.task
-    probabilities = task.probabilities(verdicts.first.logits)
-    curves = class_curves(probabilities, verdicts.labels, task, names)
     return [
         "## Results on the test split",
         "",
         draw_contenders(verdicts),
         *_tell_contenders(verdicts),
         *_tell_gains(verdicts),
-        *([] if task.many else _tell_confusion(verdicts)),
+        *_tell_by_class(verdicts),
+    ]
+
+
+def _tell_by_class(verdicts: Verdicts) -> list[Part]:
+    if verdicts.task.answers == "texts":
+        return []
+    names, task = verdicts.label_names, verdicts.task
+    probabilities = task.probabilities(verdicts.first.logits)
+    curves = class_curves(probabilities, verdicts.labels, task, names)
+    return [
+        *([] if verdicts.task.many else _tell_confusion(verdicts)),
         *_tell_classes(verdicts, curves),
         *(draw_curves(curves) if curves else []),
         *_draw_thresholds(verdicts),

@@ -16,6 +16,7 @@ from toprung.judge.report.architecture_section import say_size, tell_architectur
 from toprung.judge.report.data_section import tell_data
 from toprung.judge.report.ensemble_section import tell_ensemble
 from toprung.judge.report.errors_section import tell_mistakes
+from toprung.judge.report.examples_section import tell_examples
 from toprung.judge.report.forecast_section import tell_forecast
 from toprung.judge.report.markdown import code, code_block, escape, table
 from toprung.judge.report.material import Material
@@ -44,9 +45,10 @@ def compose(material: Material) -> list[Part]:
     parts += _recommendations(material, history, rows, mistakes)
     if material.verdicts is not None:
         parts += tell_results(material.verdicts)
-    if material.verdicts is not None and material.ensemble is not None:
-        temperature = material.ensemble.calibration.temperature
-        parts += tell_calibration(material.verdicts, temperature)
+        parts += tell_examples(material.verdicts, material.dataset)
+    calibration = None if material.ensemble is None else material.ensemble.calibration
+    if material.verdicts is not None and calibration is not None:
+        parts += tell_calibration(material.verdicts, calibration.temperature)
     if mistakes is not None and material.verdicts is not None:
         many = material.verdicts.task.many
         names = material.dataset.label_names
@@ -91,7 +93,8 @@ def _mistakes(material: Material) -> Mistakes | None:
         return None
     # Predictions that were kept of other rows tell nothing about these.
     same = len(test) == len(material.verdicts.labels)
-    return find_mistakes(material.verdicts, test.texts) if same and test.texts else None
+    on_classes = test.texts and material.dataset.task.answers != "texts"
+    return find_mistakes(material.verdicts, test.texts) if same and on_classes else None
 
 
 def _ranked(rows: list[Row]) -> list[str]:

@@ -25,6 +25,11 @@ _FAMILIES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "deberta-v2": ("encoder.layer", ("query_proj", "value_proj")),
     "modernbert": ("layers", ("Wqkv",)),
 }
+_WRITERS: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "t5": ("encoder.block", ("q", "v")),
+    "bart": ("encoder.layers", ("q_proj", "v_proj")),
+    "pegasus": ("encoder.layers", ("q_proj", "v_proj")),
+}
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,9 @@ class Card:
         licence: SPDX identifier of the weights.
         revision: commit on the hub; None is not pinned.
         sha256: of ``model.safetensors``, checked before the weights are used.
+        decoder: what writes texts: ``own`` where the source is an encoder-decoder, ``warm`` where
+            a decoder is started from the encoder's layers (Rothe et al. 2020, arXiv:1907.12461);
+            None where the backbone only reads.
     """
 
     name: str
@@ -60,6 +68,7 @@ class Card:
     licence: str = "unknown"
     revision: str | None = None
     sha256: str | None = None
+    decoder: Literal["own", "warm"] | None = None
 
     @property
     def kind(self) -> Literal["package", "folder", "hub"]:
@@ -148,6 +157,8 @@ def _problems(values: Mapping[str, Any]) -> list[Problem]:
             found.append(Problem(name, f"{value!r} is not a whole number from 1."))
         elif annotations[name].startswith("str") and not isinstance(value, str | None):
             found.append(Problem(name, f"{value!r} is not text."))
+        elif name == "decoder" and value not in ("own", "warm", None):
+            found.append(Problem(name, f"{value!r} is none of own, warm and null."))
         elif name == "lora_targets" and not isinstance(value, list):
             found.append(Problem(name, f"{value!r} is not a list of names."))
     source = str(values.get("source", "x"))
@@ -159,20 +170,27 @@ def _problems(values: Mapping[str, Any]) -> list[Problem]:
 def _card_of_folder(path: Path, name: str) -> Card:
     config = read_json(path / "config.json")
     family = str(config.get("model_type"))
-    if family not in _FAMILIES:
-        text = f"model_type '{family}' is not supported here. {nearest(family, list(_FAMILIES))}"
+    known = {**_FAMILIES, **_WRITERS}
+    if family not in known:
+        text = f"model_type '{family}' is not supported here. {nearest(family, list(known))}"
         raise FixSpec(str(path / "config.json"), [Problem("model_type", text)])
-    layers_path, targets = _FAMILIES[family]
-    positions = int(config.get("max_position_embeddings", 512))
+    layers_path, targets = known[family]
+    positions = int(config.get("max_position_embeddings", config.get("n_positions", 512)))
     return Card(
         name=name,
         source=str(path),
-        layers=int(config.get("num_hidden_layers", config.get("n_layers", 0))),
-        hidden=int(config.get("hidden_size", config.get("dim", 0))),
-        heads=int(config.get("num_attention_heads", config.get("n_heads", 0))),
+        layers=_first(config, "num_hidden_layers", "n_layers", "num_layers", "encoder_layers"),
+        hidden=_first(config, "hidden_size", "dim", "d_model"),
+        heads=_first(config, "num_attention_heads", "n_heads", "num_heads"),
         parameters=sum(file.stat().st_size for file in path.glob("*.safetensors")) // 4,
         # RoBERTa counts positions from behind its padding id.
         max_length=positions - 2 if family == "roberta" else positions,
         layers_path=layers_path,
         lora_targets=targets,
+        decoder="own" if family in _WRITERS else None,
     )
+
+
+def _first(config: Mapping[str, Any], *names: str) -> int:
+    """The first of the names that the config has; 0 where it has none."""
+    return next((int(config[name]) for name in names if config.get(name)), 0)

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoModel, AutoTokenizer
+from transformers import AutoModel, AutoModelForSeq2SeqLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from toprung.core.errors import FixEnvironment
@@ -28,7 +28,8 @@ class Loaded:
     """A backbone in memory; its weights are shared and never changed.
 
     Attributes:
-        encoder: all layers, float32, in ``eval`` mode, nothing trainable, without a pooler.
+        encoder: all layers, float32, in ``eval`` mode, nothing trainable, without a pooler; of a
+            card whose decoder is its ``own``, the whole encoder-decoder.
         tokenizer: a transformers tokenizer.
         sha256: of the weights' file.
         tokenizer_sha256: of all that decides how text becomes tokens.
@@ -56,7 +57,7 @@ def load_backbone(card: Card, device: str = "cpu") -> Loaded:
     Raises:
         FixEnvironment: the package, folder, hub or cache lacks it, or the hash differs.
     """
-    return _load(card.source, card.revision, card.sha256, device)
+    return _load(card.source, card.revision, card.sha256, device, whole=card.decoder == "own")
 
 
 def load_tokenizer(folder: Path) -> Any:
@@ -112,10 +113,12 @@ def _verify(source: str, revision: str | None, expected: str | None) -> tuple[Pa
 
 
 @lru_cache(maxsize=4)
-def _load(source: str, revision: str | None, expected: str | None, device: str) -> Loaded:
+def _load(
+    source: str, revision: str | None, expected: str | None, device: str, *, whole: bool
+) -> Loaded:
     folder, found = _verify(source, revision, expected)
     with _quiet():
-        encoder = _read_encoder(folder)
+        encoder = _read_encoder(folder, AutoModelForSeq2SeqLM if whole else AutoModel)
         tokenizer = load_tokenizer(folder)
     commit = folder.name if not Path(source).is_absolute() and ":" not in source else None
     return Loaded(
@@ -128,17 +131,17 @@ def _load(source: str, revision: str | None, expected: str | None, device: str) 
     )
 
 
-def _read_encoder(folder: Path) -> nn.Module:
+def _read_encoder(folder: Path, kind: Any) -> nn.Module:
     # Loading draws random numbers for weights that the file lacks (a pooler's); the process's
     # stream is left as it was, so that no trial depends on whether it loaded the backbone.
     with torch.random.fork_rng():
-        encoder, info = AutoModel.from_pretrained(
+        encoder, info = kind.from_pretrained(
             folder,
             local_files_only=True,
             trust_remote_code=False,
             use_safetensors=True,
             dtype=torch.float32,
-            attn_implementation="sdpa" if _has_sdpa(folder) else "eager",
+            attn_implementation="sdpa" if kind is AutoModel and _has_sdpa(folder) else "eager",
             output_loading_info=True,
         )
     missing = sorted(name for name in info["missing_keys"] if not name.startswith("pooler."))
