@@ -180,4 +180,3 @@ def _keep(folder: Path, contenders: Sequence[Contender], labels: Floats) -> None
             for one in contenders
         ]
         write_json(aside / CONTENDERS, [asdict(entry) for entry in entries])
-

@@ -119,7 +119,9 @@ def _read(source: DataSource, problems: Problems) -> dict[str, Table]:
     tables: dict[str, Table] = {}
     task = tasks.registry.get(source.task)
     for split, file, rows in registry.get(_store(source))().parts(source):
-        table = tables.setdefault(split, Table(split, many=task.many, written=task.answers == "texts"))
+        table = tables.setdefault(
+            split, Table(split, many=task.many, written=task.answers == "texts")
+        )
         table.add_file(file, rows, problems)
     return tables
 

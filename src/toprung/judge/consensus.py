@@ -54,9 +54,7 @@ class Ballot:
         return found
 
 
-def choose_texts(
-    answers: Mapping[str, Texts], weights: Mapping[str, float], agree: Agree
-) -> Texts:
+def choose_texts(answers: Mapping[str, Texts], weights: Mapping[str, float], agree: Agree) -> Texts:
     """(N,) tuples of one text: each row's candidate that agrees most with the others.
 
     >>> one, other = as_texts([["a b", "x y"]]), as_texts([["a b"]])

@@ -203,9 +203,7 @@ class Run:
         build, unit, shrink = self.build, self._examples_a_unit, self._shrink
         folder = self.folder / "predictions"
         if isinstance(build, SummaryBuild):
-            return score_written(
-                build, self.plan, point, unit=unit, shrink=shrink, folder=folder
-            )
+            return score_written(build, self.plan, point, unit=unit, shrink=shrink, folder=folder)
         return score_held_out(build, self.plan, point, unit=unit, shrink=shrink, folder=folder)
 
     def _turns_back(self, point: int, metrics: Mapping[str, float]) -> bool:

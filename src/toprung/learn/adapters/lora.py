@@ -39,7 +39,9 @@ class Lora(Adapter):
         share = {"all": 1, "top_half": 2, "top_third": 3}[self.layers]
         adapted = max(1, encoder.depth // share)
         numbers = "|".join(str(i) for i in range(encoder.depth - adapted, encoder.depth))
-        self.inject(encoder.model, encoder.lora_targets, rf"{re.escape(encoder.layers_path)}\.({numbers})")
+        self.inject(
+            encoder.model, encoder.lora_targets, rf"{re.escape(encoder.layers_path)}\.({numbers})"
+        )
 
     def inject(self, model: nn.Module, names: Sequence[str], below: str = ".*") -> None:
         """Adds updates to matrices of a model; its own weights stay frozen.

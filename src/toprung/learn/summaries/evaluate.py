@@ -162,4 +162,3 @@ def _token_loss(build: SummaryBuild, point: int, shrink: int) -> float:
     if not np.isfinite(loss):
         raise TrialDiverged(f"the loss of stopping rows is {loss} at {point}")
     return loss
-

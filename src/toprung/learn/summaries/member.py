@@ -115,8 +115,6 @@ def rebuild_writer(
         max_length=int(facts["max_length"]),
         model=model.to(device).eval(),
         tokenizer=tokenizer,
-        decoding=Decoding(
-            own.beams, own.length_penalty, own.max_target_length - 1, own.no_repeat
-        ),
+        decoding=Decoding(own.beams, own.length_penalty, own.max_target_length - 1, own.no_repeat),
         spelling=Spelling.from_json(facts["spelling"]),
     )
