@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -76,6 +77,36 @@ def write_windows() -> Callable[..., Path]:
             arrays = {**make_windows(rows, seed), **changes.get(split, {})}
             kept = {name: array for name, array in arrays.items() if array is not None}
             np.savez(folder / f"{split}.npz", **kept)
+        return folder
+
+    return write
+
+
+def make_dialogues(rows: int, seed: int) -> list[dict[str, Any]]:
+    """Short dialogues with what they come to; each holds a tag, as of an attacker."""
+    chance = np.random.default_rng(seed)
+    things = ("a book", "the car", "some tea", "a ticket", "the report")
+    found = []
+    for number in range(rows):
+        one, other = chance.choice(["Ann", "Bob", "Carla", "Dan"], 2, replace=False)
+        thing = chance.choice(things)
+        text = f"{one}: Hi {other}, <b>{seed}.{number}!\n{other}: I need {thing}.\n{one}: Sure."
+        found.append({"dialogue": text, "summary": f"{one} will bring {thing}."})
+    return found
+
+
+@pytest.fixture(scope="session")
+def write_dialogues() -> Callable[..., Path]:
+    """Writes a folder of train, validation and test.jsonl; test rows have two references."""
+
+    def write(folder: Path) -> Path:
+        folder.mkdir(parents=True, exist_ok=True)
+        for seed, (split, rows) in enumerate((("train", 64), ("validation", 20), ("test", 12))):
+            made = make_dialogues(rows, seed)
+            if split == "test":
+                made = [{**row, "summaries": [row["summary"], "A favour."]} for row in made]
+            lines = "".join(json.dumps(row) + "\n" for row in made)
+            (folder / f"{split}.jsonl").write_text(lines, encoding="utf-8")
         return folder
 
     return write

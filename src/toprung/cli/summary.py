@@ -135,7 +135,8 @@ def _print_test(search: Search, out: Console) -> None:
         table.add_row(row["who"], *(f"{float(row[name]):.4f}" for name in names), style=bold)
     out.print(table)
     members = ", ".join(f"{m['trial']} × {m['weight']:.2f}" for m in said["members"])
-    out.print(f"members: {escape(members)} · temperature {said['temperature']:.2f}")
+    heat = f" · temperature {said['temperature']:.2f}" if "calibration" in said else ""
+    out.print(f"members: {escape(members)}{heat}")
     if said["test"]["opened"] > 1:
         out.print(
             f"[yellow]the test split was looked at {said['test']['opened']} times: its figures "

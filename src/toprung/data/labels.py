@@ -109,7 +109,7 @@ def read_references(value: object) -> tuple[str, ...]:
             raise ValueError(f"the summary is empty. {step}")
         if "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
             raise ValueError(f"the summary {text[:60]!r} holds what is no text. Correct it.")
-    return tuple(text.strip() for text in listed)
+    return tuple(str(text).strip() for text in listed)
 
 
 def _is_one(name: object, given: Any) -> bool:

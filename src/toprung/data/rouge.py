@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,7 +83,7 @@ def agreement(one: str, other: str) -> float:
 @lru_cache(maxsize=_KEPT)
 def _grams(text: str) -> tuple[Counter[object], Counter[object]]:
     words = _tokens(text)
-    return Counter(words), Counter(zip(words, words[1:], strict=False))
+    return Counter(words), Counter(pairwise(words))
 
 
 def _f1(one: Counter[object], other: Counter[object]) -> float:

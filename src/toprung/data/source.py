@@ -81,11 +81,9 @@ class DataSource:
                 found.append(Problem(key, "applies only to a hub id, given as path."))
         if self.corpus_options and not self.corpus:
             found.append(Problem("corpus_options", "applies only together with corpus."))
-        if self.positive is not None and self.task != "series":
-            found.append(Problem("positive", "applies only to task: series. Leave it out."))
-        if self.references is not None and self.task != "summarization":
-            text = "applies only to task: summarization. Leave it out."
-            found.append(Problem("references", text))
+        for key, task in (("positive", "series"), ("references", "summarization")):
+            if getattr(self, key) is not None and self.task != task:
+                found.append(Problem(key, f"applies only to task: {task}. Leave it out."))
         if self.text == self.label:
             text = f"'{self.label}' is the text column too. Name the column that holds the label."
             found.append(Problem("label", text))

@@ -68,7 +68,7 @@ def _places(header: list[str], columns: Columns, separator: str, line: int) -> t
                 for s in others[:1]
             ]
         raise Broken(line, *missing)
-    for name in columns:
+    for name in (columns.text, columns.label):
         if header.count(name) > 1:
             raise Broken(line, f"{header.count(name)} columns are named '{name}'. Rename one.")
     return header.index(columns.text), header.index(columns.label)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, cast
+from typing import ClassVar, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,7 +90,7 @@ def blend(logits: Mapping[str, Floats], weights: Mapping[str, float], task: Task
     [[0.75, 0.25]]
     """
     if task.answers == "texts":
-        return cast(Any, choose_texts(logits, weights, task.agree))
+        return cast(Floats, choose_texts(logits, weights, task.agree))
     parts = [weight * task.probabilities(logits[name]) for name, weight in weights.items()]
     return np.asarray(np.sum(parts, axis=0))
 

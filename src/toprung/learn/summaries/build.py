@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import torch
 
 from toprung.learn.backbone.load import load_backbone
 from toprung.learn.build import Build
 from toprung.learn.inputs import open_inputs
+from toprung.learn.model import Classifier
 from toprung.learn.plan import Plan
 from toprung.learn.settings import card_of, settings_of
 from toprung.learn.summaries.beams import Decoding
@@ -101,7 +102,9 @@ class SummaryBuild(Build):
         }
 
     def _inputs(self, names: Sequence[str], targets: Tokens) -> SummaryInputs:
-        source = open_inputs(self.plan, names, self.model, self.backbone, self.max_length)
+        # The cache asks a model for its frozen layers only, which both kinds have.
+        model = cast(Classifier, self.model)
+        source = open_inputs(self.plan, names, model, self.backbone, self.max_length)
         return SummaryInputs(source, self.vocabulary, targets, self._unit)
 
     def _texts(self, names: Sequence[str]) -> list[str]:

@@ -233,7 +233,7 @@ def _build_own(
             if isinstance(getattr(module, "dropout", None), float):
                 module.dropout = dropout
     if isinstance(adapter, Lora):
-        adapter.inject(model, model, card.lora_targets)
+        adapter.inject(model, card.lora_targets, r"(.*\.)?(encoder|decoder)\..*")
     else:
         _own(model if isinstance(adapter, Full) else model.get_decoder())
     encoder = OwnEncoder(model.get_encoder(), layers, card.hidden)

@@ -1,0 +1,149 @@
+"""A search over models that write, on the real path, from spec to summaries."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from toprung.api import Search
+from toprung.api.opening import Settings
+from toprung.cli.main import app
+from toprung.core.errors import FixData, FixSpec
+from toprung.spec.load import load_spec
+from toprung.trial.journal import read_events
+
+SPACE: dict[str, Any] = {
+    "backbone": {"minilm2minilm": {"depth": 1}},
+    "adapter": {"frozen": {}, "lora": {"rank": 2}},
+    "learning_rate": {"float": [1e-3, 3e-3], "log": True},
+    "warmup_steps": 2,
+    "batch_size": 8,
+    "beams": 2,
+    "max_length": 40,
+    "max_target_length": 14,
+}
+
+
+@pytest.fixture(scope="module")
+def spec(
+    tmp_path_factory: pytest.TempPathFactory,
+    write_spec: Callable[..., Path],
+    write_dialogues: Callable[..., Path],
+) -> Path:
+    torch.set_num_threads(1)
+    root = tmp_path_factory.mktemp("summaries")
+    return write_spec(
+        root,
+        name="short",
+        task="summarization",
+        data={"path": str(write_dialogues(root / "data"))},
+        space=SPACE,
+        metric="rouge1",
+        budget={"trials": 2},
+        resource={"unit": "examples", "min": 32, "max": 64},
+        ensemble={"mbr": {"members": 2, "candidates": 2}},
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(spec: Path, tmp_path_factory: pytest.TempPathFactory) -> Search:
+    results = str(tmp_path_factory.mktemp("results"))
+    return Search(str(spec), settings=Settings(runner="inline", results=results)).fit()
+
+
+def test_metrics_are_rouge_of_everyone_on_the_test_split(finished: Search) -> None:
+    with finished.folder.metrics.open(encoding="utf-8", newline="") as file:
+        found = {row["who"]: row for row in csv.DictReader(file)}
+    assert found.keys() == {"ensemble", "best_trial", "lead", "longest_turns"}
+    assert list(found["ensemble"]) == ["who", "rouge1", "rouge2", "rougeL", "rougeLsum"]
+    said = json.loads((finished.folder.ensemble / "ensemble.json").read_text())
+    assert said["test"]["opened"] == 1
+    assert "calibration" not in said
+
+
+def test_the_test_split_is_opened_once_and_at_the_end(finished: Search) -> None:
+    kinds = [event["kind"] for event in read_events(finished.folder.journal)]
+    assert kinds.count("test_opened") == 1
+    assert "reported" not in kinds[kinds.index("test_opened") :]
+
+
+def test_the_report_shows_escaped_examples_and_nothing_about_classes(finished: Search) -> None:
+    report = finished.folder.report.read_text(encoding="utf-8")
+    assert "### Examples" in report
+    assert report.count("**answer: ") == 3
+    assert "<b>" not in report.replace("\\<b\\>", "")
+    for absent in ("Confusion", "### Classes", "Temperature", "nan", "0 classes"):
+        assert absent not in report
+    assert finished.report() == report
+
+
+def test_the_ensemble_answers_texts_and_has_no_probabilities(finished: Search) -> None:
+    rows = ["Ann: Hi Bob!\nBob: I need tea.", "x"]
+    found = finished.predict(rows)
+    assert len(found) == 2
+    assert all(isinstance(text, str) for text in found)
+    assert found == finished.predict(rows)
+    with pytest.raises(TypeError, match="no probabilities"):
+        finished.predict_proba(rows)
+
+
+def test_the_command_line_adds_a_summary(finished: Search, tmp_path: Path) -> None:
+    path, name = tmp_path / "rows.jsonl", str(finished.folder.root)
+    path.write_text(json.dumps({"id": 3, "dialogue": "Ann: Hi!\nBob: Bye."}) + "\n")
+    done = CliRunner().invoke(app, ["predict", name, str(path)])
+    assert done.exit_code == 0, done.output
+    row = json.loads(done.output.splitlines()[-1])
+    assert list(row) == ["id", "dialogue", "summary"]
+    path.write_text(json.dumps({"dialogue": "  "}) + "\n")
+    done = CliRunner().invoke(app, ["predict", name, str(path)])
+    assert isinstance(done.exception, FixData)
+    assert "nothing to sum up" in str(done.exception)
+    path.write_text(json.dumps({"text": "a"}) + "\n")
+    done = CliRunner().invoke(app, ["predict", name, str(path)])
+    assert isinstance(done.exception, FixData)
+    assert "dialogue" in str(done.exception)
+    done = CliRunner().invoke(app, ["export", name, "--to", "huggingface"])
+    assert isinstance(done.exception, FixSpec)
+
+
+def test_the_data_verb_counts_dialogues(spec: Path) -> None:
+    done = CliRunner().invoke(app, ["data", str(spec)])
+    assert done.exit_code == 0, done.output
+    assert "words of the summary" in done.output
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("space.backbone=minilm", "'minilm' only reads, and summaries are written. Use a card"),
+        ("space.pooling=mean", "no parameter 'pooling'"),
+        ("space.beams=0", "0 is not a whole number of at least 1"),
+        ("space.loss=cross_entropy", "'cross_entropy' does not fit the task summarization"),
+        ("ensemble=greedy", "'greedy' does not choose among texts. Use mbr."),
+        ("baselines=[majority]", "'majority' does not write summaries. Use lead, longest_turns."),
+        ("metric=rouge3", "Did you mean 'rouge"),
+    ],
+)
+def test_a_spec_that_writes_is_checked_as_any_other(spec: Path, override: str, told: str) -> None:
+    with pytest.raises(FixSpec) as raised:
+        load_spec(str(spec), [override])
+    assert told in str(raised.value)
+
+
+def test_what_writes_is_refused_where_classes_are_answered() -> None:
+    for override, told in (
+        ("space.backbone=minilm2minilm", "writes texts, and this task answers with classes"),
+        ("baselines=[lead]", "'lead' does not read texts"),
+        ("ensemble=mbr", "'mbr' does not choose among classes. Use greedy."),
+        ("data.references=x", "applies only to task: summarization"),
+    ):
+        with pytest.raises(FixSpec) as raised:
+            load_spec("quickstart", [override])
+        assert told in str(raised.value)
