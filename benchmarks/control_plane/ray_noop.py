@@ -69,13 +69,13 @@ def courses(quick: bool) -> list[Course]:
     trials, results = "control_plane_trials", "control_plane_results"
     return [
         Course(trials, "one result each", "trials_per_second", "trials/s",
-               10_000 // few, 2_000 // few, 1),
+               10_000 // few, 500 // few, 1),
         Course(trials, "ASHA, up to 9 results", "trials_per_second", "trials/s",
-               10_000 // few, 2_000 // few, 9, scheduler="asha"),
+               3_000 // few, 500 // few, 9, scheduler="asha"),
         Course(results, "100 results each", "results_per_second", "results/s",
                1_000 // few, 60 // few, 100),
-        Course("control_plane_floor", "500 trials of 0.2 s", "steady_seconds", "s",
-               500 // few, 500 // few, 1, sleep=0.2),
+        Course("control_plane_floor", "250 trials of 0.2 s", "steady_seconds", "s",
+               250 // few, 250 // few, 1, sleep=0.2),
     ]  # fmt: skip
 
 

@@ -37,7 +37,7 @@ from toprung.trial.config import Assignment, Resource, TrialConfig, trial_id
 from toprung.trial.space import Scalar
 
 SEED = 7
-ROWS = {"banking77": 3000, "imdb": 600}
+ROWS = {"banking77": 1000, "imdb": 200}
 PEERS = {"float32": "one_member", "bfloat16": "one_member_bfloat16"}
 MEMBERS = 5
 EXAMPLES = 64

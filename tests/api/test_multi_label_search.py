@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 import torch
+from typer.testing import CliRunner
 
 from toprung.api import Ensemble, Search, opening
 from toprung.api.opening import Settings
+from toprung.cli.main import app
 from toprung.data.dataset import Dataset, Split
 from toprung.data.load import load_dataset
 from toprung.trial.journal import read_events
@@ -37,7 +39,12 @@ def make_rows(count: int, seed: int) -> list[dict[str, Any]]:
             for n, share in zip(WORDS, (0.4, 0.3, 0.3, 0.03), strict=True)
             if chance.random() < share
         ]
-        said = [chance.choice(WORDS[name]) for name in own] + ["order", str(number), "my", "parcel"]
+        said = [chance.choice(WORDS[name]) for name in own] + [
+            "order",
+            f"{seed}x{number}",
+            "my",
+            "parcel",
+        ]
         chance.shuffle(said)
         rows.append({"text": " ".join(said), "labels": {n: int(n in own) for n in WORDS}})
     return rows
@@ -53,11 +60,11 @@ def finished(tmp_path_factory: pytest.TempPathFactory, write_spec: Callable[...,
         (root / "data" / f"{split}.jsonl").write_text(text)
     space = {
         "backbone": {"minilm": {"depth": 1}},
-        "adapter": {"full": {}, "lora": {"rank": 4}},
+        "adapter": {"lora": {"rank": 8}},
         "pooling": ["mean", "mean_max"],
         "loss": {"bce": {"class_weights": ["none", "sqrt"]}, "binary_focal": {}, "asymmetric": {}},
-        "augmenter": {"none": {}, "swap": {}},
-        "learning_rate": {"float": [1e-3, 3e-3], "log": True},
+        "augmenter": "swap",
+        "learning_rate": {"float": [5e-3, 1e-2], "log": True},
         "batch_size": 16,
         "max_length": 16,
     }
@@ -69,7 +76,6 @@ def finished(tmp_path_factory: pytest.TempPathFactory, write_spec: Callable[...,
         metric="macro_average_precision",
         space=space,
         resource={"unit": "examples", "min": 256, "max": 1024},
-        first=[{"loss": "bce", "augmenter": "swap", "adapter": "full"}],
     )
     settings = Settings(runner="inline", results=str(root / "results"))
     return Search(str(path), settings=settings).fit()
@@ -103,10 +109,6 @@ def test_predictions_are_the_labels_that_reach_their_thresholds(finished: Search
 
 
 def test_the_command_answers_with_a_list_of_labels(finished: Search, tmp_path: Path) -> None:
-    from typer.testing import CliRunner
-
-    from toprung.cli.main import app
-
     rows = tmp_path / "rows.jsonl"
     rows.write_text('{"text": "my parcel is late and broken"}\n')
     ran = CliRunner().invoke(app, ["predict", str(finished.folder.root), str(rows)])

@@ -17,6 +17,7 @@ TITLES = {
     "pooling": "`pooling`: from a vector a token to one a text",
     "head": "`head`: from a text's vector to scores",
     "loss": "`loss`: what training makes small",
+    "augmenter": "`augmenter`: how training texts are changed",
     "schedule": "`schedule`: the learning rate over the largest resource",
     "scheduler": "`scheduler`: who trains on",
     "searcher": "`searcher`: what is tried next",

@@ -93,7 +93,7 @@ def test_greedy_is_never_below_the_best_single_on_the_selection_split(
         logits, Greedy(members=3).weigh(logits, labels, metric, SingleLabel()), SingleLabel()
     )
     reached = metric.score(measure(np.log(blended), labels)[metric.name])
-    assert reached >= selection_score(logits, labels, metric, SingleLabel()) - 1e-9
+    assert reached >= selection_score(logits, labels, metric) - 1e-9
 
 
 def test_greedy_takes_part_with_no_more_candidates_than_members() -> None:
@@ -107,9 +107,7 @@ def test_greedy_takes_part_with_no_more_candidates_than_members() -> None:
 def test_greedy_gains_from_candidates_that_err_apart() -> None:
     logits, labels = candidates(8, rows=2000)
     blended = blend(logits, Greedy().weigh(logits, labels, ACCURACY, SingleLabel()), SingleLabel())
-    assert measure(np.log(blended), labels)["accuracy"] > selection_score(
-        logits, labels, ACCURACY, SingleLabel()
-    )
+    assert measure(np.log(blended), labels)["accuracy"] > selection_score(logits, labels, ACCURACY)
 
 
 def test_greedy_follows_the_rounds_of_a_plain_reference() -> None:

@@ -54,7 +54,6 @@ def ensemble(run: Run) -> None:
     # What an earlier ensemble predicted is no word on this one.
     shutil.rmtree(run.folder.predictions, ignore_errors=True)
     said = _save(run, weights, calibration)
-    said |= _thresholds(run, weights, calibration.temperature)
     said["selection"] = _on_selection(run, blended, logits, weights)
     run.driver.write("test_opened")
     said["test"] = summarise(open_test(run), run.driver.history.tests_opened)
@@ -132,6 +131,7 @@ def _save(run: Run, weights: Mapping[str, float], calibration: Calibration) -> d
         "metric": run.spec.metric.name,
         "task": run.spec.task,
         "data_sha256": run.dataset.sha256,
+        **_thresholds(run, weights, calibration.temperature),
     }
     with new_folder(run.folder.ensemble) as aside:
         for trial, weight in weights.items():

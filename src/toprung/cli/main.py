@@ -15,6 +15,7 @@ from toprung.cli import (
     board,
     data,
     ensemble,
+    export,
     predict,
     report,
     resume,
@@ -63,6 +64,7 @@ app.command("resume")(resume.resume)
 app.command("board")(board.board)
 app.command("tensorboard")(tensorboard.tensorboard)
 app.command("ensemble")(ensemble.ensemble)
+app.command("export")(export.export)
 app.command("predict")(predict.predict)
 app.command("report")(report.report)
 

@@ -107,8 +107,8 @@ def sample(labels: Sequence[Label], rows: int, seed: int) -> list[int]:
         groups = [[row] for row in range(len(labels))]
         share = rows / len(labels)
         sides = _spread(groups, labels, [share, 1 - share], seed)
-        ranked = [row for side in (0, 1) for row, own in enumerate(sides) if own == side]
-        return sorted(ranked[:rows])
+        first = [row for side in (0, 1) for row, own in enumerate(sides) if own == side]
+        return sorted(first[:rows])
     classes = _by_class(labels, range(len(labels)), seed)
     seats = {label: min(LEAST_LEFT, len(groups)) for label, groups in classes.items()}
     spare = rows - sum(seats.values())

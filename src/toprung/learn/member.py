@@ -144,10 +144,7 @@ def load_member(path: Path, device: str = "auto") -> Member:
         FixEnvironment: a file is missing or not what was written, or the backbone is another.
     """
     facts = _read_member(path)
-    card = Card.from_json(facts["card"])
-    folder = facts.get("backbone_folder")
-    if folder is not None:
-        card = replace(card, source=str((path.resolve().parent / folder).resolve()))
+    card = _card(path, facts)
     where = resolve_device(device)
     loaded = load_backbone(card, where)
     _check_backbone(facts, loaded, path)
@@ -164,6 +161,30 @@ def load_member(path: Path, device: str = "auto") -> Member:
         backbone_sha256=loaded.sha256,
         tokenizer_sha256=hash_tokenizer(tokenizer),
     )
+
+
+def load_plain(path: Path) -> tuple[Classifier, Loaded, Mapping[str, Any]]:
+    """A member's model in float32 on the CPU, its backbone, and what ``member.json`` says.
+
+    Args:
+        path: that ``save_member`` wrote.
+
+    Raises:
+        FixEnvironment: as of ``load_member``.
+    """
+    facts = _read_member(path)
+    card = _card(path, facts)
+    loaded = load_backbone(card)
+    _check_backbone(facts, loaded, path)
+    return _rebuild({**facts, "precision": "float32"}, loaded, card, path / WEIGHTS), loaded, facts
+
+
+def _card(path: Path, facts: Mapping[str, Any]) -> Card:
+    card = Card.from_json(facts["card"])
+    folder = facts.get("backbone_folder")
+    if folder is None:
+        return card
+    return replace(card, source=str((path.resolve().parent / folder).resolve()))
 
 
 def _read_member(path: Path) -> dict[str, Any]:

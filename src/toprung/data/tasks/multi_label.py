@@ -68,7 +68,7 @@ class MultiLabel(Task):
         counts = labels.sum(axis=0)
         worth = np.where(labels > 0, counts, np.iinfo(np.int64).max)
         rarest = worth.argmin(axis=1)
-        return np.where(labels.any(axis=1), rarest, labels.shape[1])
+        return np.asarray(np.where(labels.any(axis=1), rarest, labels.shape[1]))
 
     def targets(self, labels: Labels) -> NDArray[np.int64] | NDArray[np.float32]:
         return np.array(labels, dtype=np.float32)

@@ -38,7 +38,7 @@ def chosen(words: Sequence[str], share: float, chance: np.random.Generator) -> l
     """Places of words, ascending: each with that chance, but one at least.
 
     >>> chosen(["a", "b", "c"], 0.0, np.random.default_rng(0))
-    [2]
+    [0]
     """
     if not words:
         return []

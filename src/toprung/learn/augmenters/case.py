@@ -19,7 +19,7 @@ class Case(Augmenter):
     Attributes:
         share: of the words; one word at least.
 
-    >>> Case(share=1.0)(["good Day"], [np.random.default_rng(0)])
+    >>> Case(share=1.0)(["good Day"], [np.random.default_rng(6)])
     ['Good DAY']
     """
 

@@ -21,7 +21,7 @@ class Typo(Augmenter):
     Translation", arXiv:1711.02173.
 
     >>> Typo(share=1.0)(["refund please"], [np.random.default_rng(1)])
-    ['refnd please']
+    ['erfund pleasse']
     """
 
     share: float = 0.1

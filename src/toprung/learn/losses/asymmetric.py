@@ -12,7 +12,7 @@ from toprung.learn.losses._base import Loss
 
 @dataclass(frozen=True)
 class Asymmetric(Loss):
-    """-(1 - p)^γ+ log p of rows with a class, -q^γ- log(1 - q) of those without; q = max(p - m, 0).
+    """-(1 - p)^γ+ log p of rows with a class, -q^γ- log(1 - q) of others; q = max(p - m, 0).
 
     The mean over the classes is taken, the paper takes the sum.
 

@@ -13,7 +13,7 @@ from toprung.learn.losses._base import Loss, positive_weights
 
 @dataclass(frozen=True)
 class Bce(Loss):
-    """Minus the log-probability of the right answer, yes or no, to each class; its mean, in nats.
+    """Minus the log-probability of the right answer, yes or no, to each class; the mean, nats.
 
     Attributes:
         smoothing: share s of a target that moves towards 1/2: 1 becomes 1 - s/2, 0 becomes s/2.

@@ -1,0 +1,58 @@
+"""A saved ensemble written in the formats of others, with a model card and checked answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from toprung.api.folder import Folder
+from toprung.core.errors import FixEnvironment, FixSpec
+from toprung.core.files import new_folder, read_json, write_text
+from toprung.core.registry import nearest
+from toprung.data.load import load_dataset
+from toprung.ship import exporters
+from toprung.ship.exporters._base import Export
+from toprung.ship.model_card import render_card
+from toprung.ship.predictor import ENSEMBLE_NAME, Ensemble
+from toprung.spec.load import load_spec
+
+TEXTS = 200
+README = "README.md"
+
+
+def export(folder: Folder, kind: str) -> tuple[Path, list[str]]:
+    """Exports a search's ensemble to ``export/<kind>``; an earlier export is replaced.
+
+    Args:
+        folder: of the search.
+        kind: name of an exporter.
+
+    Returns:
+        The folder, and what was written and how closely it agrees.
+
+    Raises:
+        FixSpec: no exporter of that name.
+        FixEnvironment: no ensemble was saved, a library is missing, or the answers differ.
+    """
+    known = exporters.registry.names()
+    if kind not in known:
+        raise FixSpec("--to", [f"no exporter '{kind}'. {nearest(kind, known)}"])
+    try:
+        exporter = exporters.registry.get(kind)()
+    except ImportError as error:
+        text = f"{error}. Run: pip install 'toprung[{kind}]'"
+        raise FixEnvironment(text) from error
+    ensemble = Ensemble.load(folder.ensemble)
+    said = read_json(folder.ensemble / ENSEMBLE_NAME)
+    spec = load_spec(str(folder.spec))
+    # Rows that weights and temperature were fitted on: parity is no score.
+    texts = load_dataset(spec.data, spec.seed).splits["selection"].texts[:TEXTS]
+    to = folder.root / "export" / kind
+    with new_folder(to) as aside:
+        told = exporter.write(Export(ensemble, folder.ensemble, said, texts), aside)
+        write_text(aside / README, render_card(spec.name, said, told, versions=_versions(folder)))
+    return to, told
+
+
+def _versions(folder: Folder) -> dict[str, str]:
+    said = read_json(folder.environment)
+    return {"toprung": str(said["toprung"]), **{k: str(v) for k, v in said["packages"].items()}}

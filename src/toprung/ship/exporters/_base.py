@@ -1,0 +1,59 @@
+"""The contract of an exporter."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from toprung.ship.merge import Merged
+from toprung.ship.predictor import Ensemble
+
+
+@dataclass(frozen=True)
+class Export:
+    """What is exported.
+
+    Attributes:
+        ensemble: loaded.
+        source: its folder.
+        said: what ``ensemble.json`` says.
+        texts: that parity is checked on.
+    """
+
+    ensemble: Ensemble
+    source: Path
+    said: Mapping[str, Any]
+    texts: tuple[str, ...]
+
+
+class Exporter(ABC):
+    """Writes an ensemble so that others load it without toprung."""
+
+    @abstractmethod
+    def write(self, export: Export, to: Path) -> list[str]:
+        """Writes into an empty folder and checks that the same texts get the same answers.
+
+        Returns:
+            What was written and how closely it agrees, a sentence each.
+
+        Raises:
+            FixEnvironment: a library is missing, or the answers differ.
+        """
+
+
+def described(export: Export) -> dict[str, Any]:
+    """What the export's own ``ensemble.json`` says: all that turns logits into answers."""
+    kept = ("task", "labels", "temperature", "thresholds", "metric", "test", "data_sha256")
+    said = {name: export.said[name] for name in kept if name in export.said}
+    named = ("trial", "weight", "backbone", "config")
+    said["members"] = [{name: entry[name] for name in named} for entry in export.said["members"]]
+    return said
+
+
+def facts_of_head(merged: Merged) -> dict[str, Any]:
+    """What a scorer needs beside the weights."""
+    pooling = merged.facts["values"].get("pooling") or merged.facts["card"]["pooling"]
+    return {"pooling": str(pooling), "max_length": int(merged.facts["max_length"])}
