@@ -175,7 +175,7 @@ def draw_learning(history: History, ranked: Sequence[str], metric: Metric, unit:
     )
     with sheet("Learning curves", caption) as made:
         axes = made.axes()
-        ends: list[tuple[str, float, float]] = []
+        ends: list[tuple[str, int, float]] = []
         every: list[float] = []
         for place, trial in reversed(list(enumerate(ranked[:_MOST_LINES]))):
             reports = history.trials[trial].usable(metric)
@@ -188,11 +188,11 @@ def draw_learning(history: History, ranked: Sequence[str], metric: Metric, unit:
             every += ys
             if good and xs:
                 ends.append((trial, xs[-1], ys[-1]))
-        resource = max((end for _, end, _ in ends), default=1.0)
+        resource = max((end for _, end, _ in ends), default=1)
         gap = 0.06 * (max(every, default=1.0) - min(every, default=0.0))
-        places = spread([y for _, _, y in ends], gap)
-        for (trial, end, y), place in zip(ends, places, strict=True):
-            at = (end + 0.02 * resource, place)
+        heights = spread([y for _, _, y in ends], gap)
+        for (trial, end, y), height in zip(ends, heights, strict=True):
+            at = (end + 0.02 * resource, height)
             axes.annotate(trial, (end, y), at, va="center", fontsize=7, color=INK)
         axes.set(xlabel=unit, ylabel=metric.name)
         axes.margins(x=0.12)
