@@ -63,8 +63,9 @@ def test_the_leaderboard_file_has_the_promised_columns(finished: Search) -> None
     rows = table(finished.folder.leaderboard)
     keys = list(dict.fromkeys(key for row in finished.rows() for key in row.values))
     columns = list(rows[0])
-    assert columns[:7] == ["rank", "trial", "score", "resource", "seconds", "state", "reason"]
-    assert sorted(columns[7:]) == sorted(keys)
+    fixed = ["rank", "trial", "score", "resource", "seconds", "state", "reason", "diagnoses"]
+    assert columns[:8] == fixed
+    assert sorted(columns[8:]) == sorted(keys)
     assert {"backbone", "adapter", "adapter.lora.rank", "learning_rate"} <= set(columns)
     assert {row["trial"] for row in rows if row["state"] == "baseline"} == {
         "majority",

@@ -121,12 +121,14 @@ def test_board_shows_why_each_trial_stands_where_it_does(
 
 
 def test_report_writes_the_report_again(toprung: Toprung, copied: Search) -> None:
-    before = copied.folder.report.read_bytes()
-    copied.folder.report.unlink()
+    views = (copied.folder.report, copied.folder.page)
+    before = [view.read_bytes() for view in views]
+    for view in views:
+        view.unlink()
     answer = toprung("report", "tiny", "--results", copied.settings.results)
     assert answer.code == 0
-    assert answer.out.strip() == str(copied.folder.report)
-    assert copied.folder.report.read_bytes() == before
+    assert answer.out.split() == [str(view) for view in views]
+    assert [view.read_bytes() for view in views] == before
 
 
 def test_ensemble_builds_it_again_and_ends_with_the_next_commands(

@@ -24,7 +24,7 @@ def examine_trial(record: TrialRecord, facts: Facts) -> list[Finding]:
     >>> from toprung.trial.config import Resource, TrialConfig
     >>> from toprung.trial.decision import Failure
     >>> from toprung.trial.report import Metric
-    >>> record = TrialRecord(TrialConfig("t0001", {}, 0), "random")
+    >>> record = TrialRecord(TrialConfig("t0001", {}, 0), "random", state="diverged")
     >>> record.failures.append(Failure("diverged", "the training loss is nan at step 3"))
     >>> facts = Facts(metric=Metric("accuracy"), resource=Resource("examples", 8, 8))
     >>> [(found.symptom, found.evidence) for found in examine_trial(record, facts)]

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import chi2_contingency, fisher_exact
 
+from toprung.judge.significance import holm, wilson
 from toprung.judge.verdicts import Verdicts
 
 Floats = NDArray[np.floating]
@@ -19,7 +20,6 @@ Marks = NDArray[np.bool_]
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _MOST_WORDS = 300
 _FEWEST_ROWS = 20
-_Z = 1.959963984540054
 
 
 @dataclass(frozen=True)
@@ -236,36 +236,6 @@ class _Look:
         rows = np.flatnonzero(self.wrong & same & (certain >= sure))
         order = rows[np.argsort(-certain[rows], kind="stable")][:most]
         return tuple(self._case(int(row), float(certain[row])) for row in order), other.who
-
-
-def wilson(wrong: int, rows: int) -> tuple[float, float]:
-    """The 95 % interval of a share.
-
-    Source: Wilson 1927, "Probable inference, the law of succession, and statistical inference".
-
-    >>> [round(bound, 3) for bound in wilson(5, 50)]
-    [0.043, 0.214]
-    """
-    share, square = wrong / rows, _Z * _Z
-    middle = (share + square / (2 * rows)) / (1 + square / rows)
-    half = _Z / (1 + square / rows) * np.sqrt(share * (1 - share) / rows + square / (4 * rows**2))
-    return max(0.0, float(middle - half)), min(1.0, float(middle + half))
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """The p-values of several tests, corrected for their number, in their order.
-
-    Source: Holm 1979, "A simple sequentially rejective multiple test procedure".
-
-    >>> [round(p, 4) for p in holm([0.01, 0.04, 0.03])]
-    [0.03, 0.06, 0.06]
-    """
-    order = sorted(range(len(p_values)), key=p_values.__getitem__)
-    corrected, largest = [0.0] * len(p_values), 0.0
-    for place, index in enumerate(order):
-        largest = max(largest, min(1.0, (len(p_values) - place) * p_values[index]))
-        corrected[index] = largest
-    return corrected
 
 
 def _bands(texts: Sequence[str], wrong: Marks) -> tuple[tuple[Band, ...], float | None]:

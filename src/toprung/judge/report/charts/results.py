@@ -112,6 +112,8 @@ def draw_classes(names: Sequence[str], f1: Sequence[float], support: Sequence[fl
         axes.tick_params(axis="y", labelcolor=INK)
         low = max(0.0, worst - 0.15)
         axes.set_xlim(low, 1.0 + 0.22 * (1 - low))
+        axes.set_xticks([tick for tick in axes.get_xticks() if low <= tick <= 1.0 + 1e-9])
+        axes.set_xlim(low, 1.0 + 0.22 * (1 - low))
         axes.grid(visible=False, axis="y")
         axes.set_xlabel("F1")
     return made.done
@@ -169,7 +171,7 @@ def draw_reliability(before: Reliability, after: Reliability) -> Figure:
         least = min(before.confidence.min(), after.confidence.min())
         low = max(0.0, float(least) - 0.05)
         axes.set(xlabel="confidence", ylabel="accuracy", xlim=(low, 1.02), ylim=(0, 1.05))
-        axes.legend(loc="upper left")
+        axes.legend(loc="lower right")
     return made.done
 
 

@@ -157,9 +157,8 @@ def draw_importance(found: Importance, metric: Metric, unit: str) -> Figure:
         shares = [share for _, share, _ in shown]
         axes.barh(range(len(shown)), shares, color=ACCENT, height=0.55)
         errors = [spread for _, _, spread in shown]
-        axes.errorbar(
-            shares, range(len(shown)), xerr=errors, fmt="none", ecolor=MUTED, elinewidth=1
-        )
+        at = range(len(shown))
+        axes.errorbar(shares, at, xerr=errors, fmt="none", ecolor=MUTED, elinewidth=1)
         axes.set_yticks(range(len(shown)), [short(name, 26) for name, _, _ in shown])
         axes.tick_params(axis="y", labelcolor=INK)
         axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
@@ -176,7 +175,7 @@ def draw_learning(history: History, ranked: Sequence[str], metric: Metric, unit:
     )
     with sheet("Learning curves", caption) as made:
         axes = made.axes()
-        ends: list[tuple[str, float, float]] = []
+        ends: list[tuple[str, int, float]] = []
         every: list[float] = []
         for place, trial in reversed(list(enumerate(ranked[:_MOST_LINES]))):
             reports = history.trials[trial].usable(metric)
@@ -189,12 +188,12 @@ def draw_learning(history: History, ranked: Sequence[str], metric: Metric, unit:
             every += ys
             if good and xs:
                 ends.append((trial, xs[-1], ys[-1]))
-        resource = max((x for _, x, _ in ends), default=1.0)
+        resource = max((end for _, end, _ in ends), default=1)
         gap = 0.06 * (max(every, default=1.0) - min(every, default=0.0))
-        places = spread([y for _, _, y in ends], gap)
-        for (trial, x, y), height in zip(ends, places, strict=True):
-            at = (x + 0.02 * resource, height)
-            axes.annotate(trial, (x, y), at, va="center", fontsize=7, color=INK)
+        heights = spread([y for _, _, y in ends], gap)
+        for (trial, end, y), height in zip(ends, heights, strict=True):
+            at = (end + 0.02 * resource, height)
+            axes.annotate(trial, (end, y), at, va="center", fontsize=7, color=INK)
         axes.set(xlabel=unit, ylabel=metric.name)
         axes.margins(x=0.12)
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
