@@ -94,7 +94,7 @@ def test_every_report_says_how_one_sided_the_answers_are(finished: Search) -> No
     reports = [event["metrics"] for event in events if event["kind"] == "reported"]
     assert reports
     assert all(0.5 <= found["largest_predicted_share"] <= 1.0 for found in reports)
-    assert any(found.get("auxiliary_loss", 0.0) > 0 for found in reports)
+    assert any(found.get("train_auxiliary_loss", 0.0) > 0 for found in reports)
 
 
 def test_a_search_on_windows_that_is_cut_off_ends_as_the_one_that_was_not(

@@ -39,6 +39,13 @@ SMALL = {
     "mine.yaml": (),
     "emotions": TEXTS,
     "series": (*TEXTS[:2], *TEXTS[5:8], "space.backbone={transformer: {width: 16, layers: 1}}"),
+    "summaries": (
+        *TEXTS[:3],
+        *TEXTS[5:],
+        "space.max_length=32",
+        "space.max_target_length=12",
+        "baselines=[lead]",
+    ),
     "search/topics.yaml": (
         *TEXTS[1:5],
         *TEXTS[7:],

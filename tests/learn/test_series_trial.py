@@ -182,8 +182,8 @@ def test_an_auxiliary_loss_trains_its_head_and_its_target_is_never_an_input(
 ) -> None:
     plan = trainer(resource=Resource("epochs", 1, 8, (1, 8)))
     first, last = plan(assign(auxiliary_weight=1.0, learning_rate=1e-2))
-    assert 0 < last.metrics["auxiliary_loss"] < 0.8 * first.metrics["auxiliary_loss"]
-    assert last.metrics["auxiliary_loss"] < last.metrics["train_loss"]
+    assert 0 < last.metrics["train_auxiliary_loss"] < 0.8 * first.metrics["train_auxiliary_loss"]
+    assert last.metrics["train_auxiliary_loss"] < last.metrics["train_loss"]
     weights = trained(plan, 8)
     assert weights["auxiliary.weight"].shape[0] == 4 + 1
     assert (weights["optimizer.exp_avg.auxiliary.weight"] != 0).all()
@@ -200,7 +200,7 @@ def test_an_auxiliary_loss_trains_its_head_and_its_target_is_never_an_input(
 
 def test_without_weight_there_is_no_auxiliary_head(trainer: Make) -> None:
     reports = list(trainer()(assign()))
-    assert "auxiliary_loss" not in reports[-1].metrics
+    assert "train_auxiliary_loss" not in reports[-1].metrics
     assert not any(name.startswith("auxiliary") for name in trained(trainer(), 3))
 
 

@@ -81,9 +81,7 @@ class DataSource:
                 found.append(Problem(key, "applies only to a hub id, given as path."))
         if self.corpus_options and not self.corpus:
             found.append(Problem("corpus_options", "applies only together with corpus."))
-        for key, task in (("positive", "series"), ("references", "summarization")):
-            if getattr(self, key) is not None and self.task != task:
-                found.append(Problem(key, f"applies only to task: {task}. Leave it out."))
+        found += self._foreign()
         if self.text == self.label:
             text = f"'{self.label}' is the text column too. Name the column that holds the label."
             found.append(Problem("label", text))
@@ -94,6 +92,14 @@ class DataSource:
             if not 0.0 < share <= 0.5:
                 found.append(Problem(key, f"{share} is not above 0 and at most 0.5."))
         return found
+
+    def _foreign(self) -> list[Problem]:
+        """What other tasks alone have."""
+        return [
+            Problem(key, f"applies only to task: {task}. Leave it out.")
+            for key, task in (("positive", "series"), ("references", "summarization"))
+            if getattr(self, key) is not None and self.task != task
+        ]
 
     def locate(self, path: str) -> Path:
         """The file or folder of a path: as it is, below ``base``, or below the working directory.

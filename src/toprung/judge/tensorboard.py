@@ -37,7 +37,6 @@ _OF_TRAINING = (
     "learning_rate",
     "gradient_norm",
     "rows_per_second",
-    "auxiliary_loss",
     "truncated_share",
 )
 # A process may have 1,024 files open as a rule; a closed one is opened again when it is due.

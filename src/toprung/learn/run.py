@@ -193,7 +193,7 @@ class Run:
         if not over:
             metrics["train_loss"] = self.loop.take_mean_loss()
             if self.build.auxiliary is not None:
-                metrics["auxiliary_loss"] = self.build.auxiliary.take_mean()
+                metrics["train_auxiliary_loss"] = self.build.auxiliary.take_mean()
             metrics |= self.build.measure_inputs()
             metrics["learning_rate"] = self.loop.optimizer.rate
             metrics["rows_per_second"] = self._trained_rows / max(1e-9, self._trained_seconds)
