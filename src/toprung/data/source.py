@@ -81,9 +81,11 @@ class DataSource:
                 found.append(Problem(key, "applies only to a hub id, given as path."))
         if self.corpus_options and not self.corpus:
             found.append(Problem("corpus_options", "applies only together with corpus."))
-        for key, task in (("positive", "series"), ("references", "summarization")):
-            if getattr(self, key) is not None and self.task != task:
-                found.append(Problem(key, f"applies only to task: {task}. Leave it out."))
+        found += [
+            Problem(key, f"applies only to task: {task}. Leave it out.")
+            for key, task in (("positive", "series"), ("references", "summarization"))
+            if getattr(self, key) is not None and self.task != task
+        ]
         if self.text == self.label:
             text = f"'{self.label}' is the text column too. Name the column that holds the label."
             found.append(Problem("label", text))
