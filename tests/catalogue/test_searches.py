@@ -22,7 +22,7 @@ def values(spec: SearchSpec, name: str) -> list[object]:
 
 
 def test_the_catalogue_holds_the_promised_searches() -> None:
-    assert {"quickstart", "intents", "sentiment"} <= set(NAMES)
+    assert {"quickstart", "intents", "sentiment", "summaries"} <= set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)

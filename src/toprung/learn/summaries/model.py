@@ -8,7 +8,6 @@ from typing import Any, Protocol, cast
 import torch
 from torch import nn
 
-from toprung.core.errors import FixSpec, Problem
 from toprung.learn import adapters
 from toprung.learn.adapters._base import Adapter
 from toprung.learn.adapters.full import Full
@@ -177,14 +176,11 @@ def build_writer(
         precision: ``float32`` or ``bfloat16``.
 
     Raises:
-        FixSpec: a component, option or depth that does not exist, or a card without a decoder.
+        FixSpec: a component, option or depth that does not exist.
     """
     adapter: Adapter = choose(adapters.registry, config, "adapter", "frozen")
     smooths = float(config.values.get("loss.token_cross_entropy.smoothing") or 0.0) > 0
-    make = {"warm": _build_warm, "own": _build_own}.get(str(card.decoder))
-    if make is None:
-        text = f"'{card.name}' only reads. Take one whose card has a decoder, as minilm2minilm."
-        raise FixSpec(config.trial, [Problem("backbone", text)])
+    make = _build_own if card.decoder == "own" else _build_warm
     encoder, decoder = make(config, backbone, card, adapter, depth=depth, vocabulary=vocabulary)
     if precision == "bfloat16" and isinstance(encoder, Encoder):
         encoder.halve()
