@@ -138,9 +138,9 @@ def _architectures(run: Run) -> list[Architecture]:
             Architecture(
                 trial=member["trial"],
                 backbone=member["backbone"],
-                source=str(member["source"]),
+                source=member["source"],
                 depth=facts.get("depth"),
-                max_length=int(facts["max_length"]),
+                max_length=facts.get("max_length"),
                 values=facts["values"],
                 parameters=None if counted is None else (counted["all"], counted["trained"]),
             )

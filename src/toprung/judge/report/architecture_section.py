@@ -14,24 +14,38 @@ def tell_architecture(members: Sequence[Architecture]) -> list[Part]:
     if not members:
         return []
     counted = all(member.parameters is not None for member in members)
-    header = ["member", "backbone", "layers", "adapter", "pooling", "longest text, tokens"]
+    header = ["member", "backbone", "shape", "adapter", "pooling", "longest text, tokens"]
+    on_texts = all(member.max_length is not None for member in members)
+    header = header if on_texts else [*header[:3], "pooling"]
+    left = len(header) - on_texts
     body = []
     for member in members:
-        cells = [
-            code(member.trial),
-            f"{escape(member.backbone)} ({code(member.source)})",
-            "all" if member.depth is None else str(member.depth),
-            escape(member.values.get("adapter", "full")),
-            escape(member.values.get("pooling", "mean")),
-            f"{member.max_length:,}",
-        ]
+        source = "" if member.source is None else f" ({code(member.source)})"
+        cells = [code(member.trial), f"{escape(member.backbone)}{source}", escape(_shape(member))]
+        if on_texts:
+            cells.append(escape(member.values.get("adapter", "full")))
+        cells.append(escape(member.values.get("pooling", "mean")))
+        if member.max_length is not None and on_texts:
+            cells.append(f"{member.max_length:,}")
         if member.parameters is not None and counted:
             every, trained = member.parameters
             cells += [f"{every:,}", f"{trained:,}", f"{trained / every:.1%}"]
         body.append(cells)
     if counted:
         header += ["parameters", "trained", "share"]
-    return ["## Architecture", "", *table(header, body, numbers=len(header) - 5)]
+    return ["## Architecture", "", *table(header, body, numbers=len(header) - left)]
+
+
+def _shape(member: Architecture) -> str:
+    """What of the backbone the configuration chose."""
+    chosen = {
+        name.rpartition(".")[2]: value
+        for name, value in member.values.items()
+        if name.startswith("backbone.")
+    }
+    if set(chosen) <= {"depth"}:
+        return "all layers" if member.depth is None else f"{member.depth} layers"
+    return ", ".join(f"{name} {value}" for name, value in chosen.items())
 
 
 def say_size(members: Sequence[Architecture], best: Architecture | None) -> str:

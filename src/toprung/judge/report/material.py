@@ -32,18 +32,18 @@ class Architecture:
     """What a trained model is built of.
 
     Attributes:
-        source: where its backbone's weights come from.
+        source: where its backbone's weights come from; None where they start from nothing.
         depth: layers that are kept; None for all.
-        max_length: longest text in tokens.
+        max_length: longest text in tokens; None where no texts are read.
         values: its configuration.
         parameters: all, and those that were trained; None where they were not counted.
     """
 
     trial: str
     backbone: str
-    source: str
+    source: str | None
     depth: int | None
-    max_length: int
+    max_length: int | None
     values: Values
     parameters: tuple[int, int] | None = None
 
