@@ -40,13 +40,18 @@ SMALL = {
     "emotions": TEXTS,
     "series": (*TEXTS[:2], *TEXTS[5:8], "space.backbone={transformer: {width: 16, layers: 1}}"),
     "summaries": (
-        *TEXTS[:3],
-        *TEXTS[5:],
+        *TEXTS[:2],
+        *TEXTS[5:7],
+        TEXTS[-1],
+        "space.backbone={minilm2minilm: {depth: 1}}",
+        "space.decoder_layers=1",
+        "space.adapter={frozen: {}}",
         "space.max_length=32",
         "space.max_target_length=12",
+        "ensemble={mbr: {members: 1, candidates: 1}}",
         "baselines=[lead]",
     ),
-    "search/topics.yaml": (
+    "topics": (
         *TEXTS[1:5],
         *TEXTS[7:],
         "budget=null",
