@@ -75,7 +75,9 @@ def test_every_component_can_be_bound_and_made_with_its_defaults(kind: str) -> N
         optional = {key: field for key, field in fields.items() if not field.required}
         assert [key for key, f in optional.items() if f.problem(f.default)] == [], name
         if len(optional) == len(fields):
-            made = registry(kind).get(name)(**{key: f.default for key, f in optional.items()})
+            given = {key: f.default for key, f in optional.items()}
+            given |= {"at_least": 0.5} if kind == "gate" else {}  # one bound at least
+            made = registry(kind).get(name)(**given)
             assert isinstance(made, registry(kind).base)
 
 
