@@ -9,6 +9,7 @@ from toprung.core.errors import FixEnvironment, FixSpec
 from toprung.core.files import new_folder, read_json, write_text
 from toprung.core.registry import nearest
 from toprung.data.load import load_dataset
+from toprung.learn.backbone.load import quietly
 from toprung.ship import exporters
 from toprung.ship.exporters._base import Export
 from toprung.ship.model_card import render_card
@@ -53,7 +54,7 @@ def export(folder: Folder, kind: str) -> tuple[Path, list[str]]:
     # Rows that weights and temperature were fitted on: parity is no score.
     texts = load_dataset(spec.data, spec.seed).splits["selection"].texts[:TEXTS]
     to = folder.root / "export" / kind
-    with new_folder(to) as aside:
+    with new_folder(to) as aside, quietly():
         told = exporter.write(Export(ensemble, folder.ensemble, said, texts), aside)
         write_text(aside / README, render_card(spec.name, said, told, versions=_versions(folder)))
     return to, told

@@ -117,7 +117,7 @@ def _load(
     source: str, revision: str | None, expected: str | None, device: str, *, whole: bool
 ) -> Loaded:
     folder, found = _verify(source, revision, expected)
-    with _quiet():
+    with quietly():
         encoder = _read_encoder(folder, AutoModelForSeq2SeqLM if whole else AutoModel)
         tokenizer = load_tokenizer(folder)
     commit = folder.name if not Path(source).is_absolute() and ":" not in source else None
@@ -158,7 +158,8 @@ def _read_encoder(folder: Path, kind: Any) -> nn.Module:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quietly() -> Iterator[None]:
+    """No progress bars and no warnings of transformers within the block."""
     settings: Any = transformers_logging
     previous, bars = settings.get_verbosity(), settings.is_progress_bar_enabled()
     settings.set_verbosity_error()
