@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,10 +12,10 @@ import numpy as np
 import torch
 
 from toprung.core.seeds import derive_seed
-from toprung.data.tasks._base import Task
 from toprung.learn import losses, schedules
 from toprung.learn.batches import Batches, row_weights
 from toprung.learn.build import Build
+from toprung.learn.builders import builder_of
 from toprung.learn.checkpoint import (
     PARTIAL,
     Snapshot,
@@ -33,13 +33,12 @@ from toprung.learn.optimizer import Optimizer
 from toprung.learn.patience import Patience
 from toprung.learn.plan import Plan
 from toprung.learn.progress import PROGRESS, ProgressLog
-from toprung.learn.series.build import SeriesBuild
 from toprung.learn.settings import choose
 from toprung.learn.streams import Streams
 from toprung.learn.summaries.build import SummaryBuild
 from toprung.learn.summaries.evaluate import score_written
 from toprung.learn.texts import TextBuild
-from toprung.trial.config import Assignment, TrialConfig
+from toprung.trial.config import Assignment
 from toprung.trial.report import Report
 
 _FORMAT = 2
@@ -72,7 +71,7 @@ class Run:
         self.task = plan.dataset.task
         self.device = torch.device(resolve_device(plan.device))
         take_share(self.device, plan.gpus)
-        self.build: Build = _builder(self.task)(plan, self.config, self.device)
+        self.build: Build = builder_of(self.task)(plan, self.config, self.device)
         self.settings = self.build.settings
         self.streams = Streams(derive_seed(self.config.seed, "torch"), self.device)
         self.labels = np.concatenate(
@@ -303,10 +302,3 @@ class Run:
         self.build.restore(snapshot.state)
         self.reports = [Report.from_json(report) for report in snapshot.state["reports"]]
         self._seconds = float(snapshot.state["seconds"])
-
-
-def _builder(task: Task) -> Callable[[Plan, TrialConfig, torch.device], Build]:
-    """What a trial of a task is built by."""
-    if task.answers == "texts":
-        return SummaryBuild
-    return SeriesBuild if task.reads == "series" else TextBuild

@@ -51,8 +51,9 @@ def write_beams(
 ) -> list[list[Numbers]]:
     """Texts of B sources as numbers of the vocabulary: at most ``beams`` of each, best first.
 
-    A source is done when as many texts have ended as there are beams, or at the longest text;
-    what is under way then ends where it stands. Every text has at least one token.
+    A source is done when as many texts have ended as there are beams and the best one under way
+    is no better than the worst of them by now, or at the longest text; what is under way then ends
+    where it stands. Every text has at least one token.
 
     Args:
         decoder: in ``eval`` mode.
@@ -120,7 +121,9 @@ def _advance(
         order += [number * how.beams] * missing
         tokens += [end] * missing
         scores += [_NEVER] * missing
-        row.done = row.done or len(row.ended) >= how.beams or not beams
+        live = scores[-how.beams] / length**how.length_penalty
+        full = len(row.ended) >= how.beams and live <= row.ended[-1][0]
+        row.done = row.done or full or not beams
         if not row.done:
             row.beams = beams + [()] * missing
     return order, tokens, scores

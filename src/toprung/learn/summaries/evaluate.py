@@ -82,9 +82,9 @@ def rows_to_write(
 ) -> dict[str, Rows]:
     """Which held-out rows a report at a point writes texts for: all of them, or a fixed few.
 
-    With 4 beams a text takes as long as training on 3 to 6 rows (measured on dialogsum), so that
+    With 4 beams a text takes as long as training on 5 rows (measured on dialogsum), so that
     at a rung a 32nd of what was trained since the rung below is written, at least 64 rows, which
-    adds about an eighth to the time; between rungs 64. All at the largest resource. The few are
+    adds about a sixth to the time; between rungs 64. All at the largest resource. The few are
     the first of one order, so that trials compare at each rung and rungs are nested.
 
     Args:

@@ -11,6 +11,7 @@ from typing import Any
 from toprung.learn.tokens import tokenize
 
 _MOST_TOKENS = 8
+_TEXTS_A_WORD = 500
 _CAPITAL = re.compile(r"(^|[.!?]\s+)([a-z])")
 Piece = tuple[int, ...]
 
@@ -36,7 +37,7 @@ class Spelling:
         return cls({tuple(tokens): word for word, *tokens in value})
 
     def write(self, tokenizer: Any, tokens: Piece, source: Mapping[Piece, str]) -> str:
-        """A text from tokens: the longest known words, those of the source before others.
+        """A text from tokens: the longest known words; those of training before the source's.
 
         Args:
             tokenizer: that decodes what is no known word.
@@ -59,7 +60,7 @@ class Spelling:
         for size in range(min(_MOST_TOKENS, len(rest)), 0, -1):
             piece = rest[:size]
             # A word must not end where its last token goes on.
-            word = source.get(piece) or self.words.get(piece)
+            word = self.words.get(piece) or source.get(piece)
             if word is not None and not _goes_on(tokenizer, rest[size:]):
                 return word, size
         return str(tokenizer.decode([rest[0]])), 1
@@ -69,13 +70,21 @@ def learn_spelling(tokenizer: Any, texts: Sequence[str]) -> Spelling:
     """The spelling of the words of training targets; of several, the most frequent one."""
     if all(_gives_back(tokenizer, text) for text in texts[:20]):
         return Spelling({})
-    return Spelling(words_of(tokenizer, texts))
+    # A word that hardly ever occurs is as often two that nobody parted.
+    return Spelling(words_of(tokenizer, texts, fewest=1 + len(texts) // _TEXTS_A_WORD))
 
 
-def words_of(tokenizer: Any, texts: Sequence[str]) -> dict[Piece, str]:
-    """The words of texts by their tokens; of several with the same ones, the most frequent."""
+def words_of(tokenizer: Any, texts: Sequence[str], fewest: int = 1) -> dict[Piece, str]:
+    """The words of texts by their tokens; of several with the same ones, the most frequent.
+
+    Args:
+        tokenizer: of the backbone.
+        texts: that hold the words.
+        fewest: times that a word must occur.
+    """
     counts = Counter(word for text in texts for word in text.split())
-    words = sorted(counts, key=lambda word: (-counts[word], word))
+    often = [word for word in counts if counts[word] >= fewest]
+    words = sorted(often, key=lambda word: (-counts[word], word))
     found: dict[Piece, str] = {}
     tokens = tokenize(tokenizer, words, 4 * _MOST_TOKENS)
     special = set(tokenizer.all_special_ids)
