@@ -25,7 +25,7 @@ check: .venv/.test ## format, lint, types, floors
 	$(BIN)/lint-imports
 
 test: check ## everything that CI runs
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered
+	OMP_NUM_THREADS=1 nice -n 19 $(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered
 
 .venv-peers/.done: benchmarks/peers/requirements.txt constraints.txt
 	test -x .venv-peers/bin/python || $(PYTHON) -m venv .venv-peers
