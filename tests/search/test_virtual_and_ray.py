@@ -95,7 +95,9 @@ def course(events: list[Event]) -> list[dict[str, object]]:
 
 
 @pytest.mark.skipif(CPUS < 2, reason="needs two CPUs")
-def test_workers_of_ray_decide_as_simulated_ones_whose_reports_come_in_the_same_order(tmp_path) -> None:
+def test_workers_of_ray_decide_as_simulated_ones_whose_reports_come_in_the_same_order(
+    tmp_path,
+) -> None:
     simulated = search(tmp_path / "virtual", Virtual(workers=WORKERS), look_up)
     reported = [event for event in simulated if event["kind"] == "reported"]
     order = [(event["trial"], event["resource"]) for event in reported]

@@ -25,7 +25,7 @@ from toprung.judge.diagnoses._base import Facts
 from toprung.judge.diagnosing import Examiner
 from toprung.judge.ensembles._base import Ensemble
 from toprung.judge.tensorboard import Scalars
-from toprung.learn.backbone.load import check_backbone
+from toprung.learn.backbone.locate import check_backbone
 from toprung.search import runners
 from toprung.search.driver import Driver
 from toprung.search.runners._base import Runner, Train

@@ -12,9 +12,9 @@ from toprung.api.opening import Run
 from toprung.api.searching import leaderboard
 from toprung.api.testing import read_members, read_verdicts
 from toprung.core.files import read_json, write_json
+from toprung.core.later import later
 from toprung.judge.calibrate import Calibration
 from toprung.judge.leaderboard import write_leaderboard
-from toprung.judge.report import write
 from toprung.judge.report.material import (
     Architecture,
     EnsembleSummary,
@@ -28,6 +28,8 @@ from toprung.spec.choices import Component
 from toprung.spec.spec import SearchSpec
 from toprung.trial.config import Resource
 from toprung.trial.journal import Event, read_events
+
+write = later("toprung.judge.report.write")
 
 
 def write_views(run: Run) -> None:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from toprung.api.opening import Run
 from toprung.api.searching import leaderboard, learn_baseline
 from toprung.core.files import new_folder, read_json, write_json
+from toprung.core.later import later
 from toprung.data.answers import read_answers, write_answers
 from toprung.data.series import Content
 from toprung.judge.baselines._base import Baseline
@@ -24,13 +25,14 @@ from toprung.judge.finalists import member_report
 from toprung.judge.leaderboard import best_trial
 from toprung.judge.thresholds import THRESHOLDS, fit_thresholds
 from toprung.judge.verdicts import BEST_TRIAL, ENSEMBLE, Contender, Verdicts, judge_test
-from toprung.learn.member import load_member, save_member
 from toprung.ship.predictor import Ensemble
 from toprung.trial.history import TrialRecord
 
 Floats = npt.NDArray[Any]
 CONTENDERS = "contenders.json"
 MEMBERS = "members"
+
+member = later("toprung.learn.member")
 
 
 @dataclass(frozen=True)
@@ -145,8 +147,9 @@ def _predict_trial(run: Run, trial: str, content: Content) -> Floats:
     assert best.checkpoint is not None
     folder = run.folder.root / ".best_trial"
     try:
-        save_member(run.folder.trials / trial, best.checkpoint, folder)
-        return load_member(folder).logits(content)
+        member.save_member(run.folder.trials / trial, best.checkpoint, folder)
+        logits: Floats = member.load_member(folder).logits(content)
+        return logits
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -13,6 +13,10 @@ from toprung.learn.backbone.card import Card
 from toprung.trial.config import Resource
 from toprung.trial.report import Metric
 
+Precision = Literal["float32", "bfloat16"]
+PROGRESS = "progress.jsonl"
+"""In a trial's folder: its loss, rate and use of the machine, a line every few steps."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -45,7 +49,7 @@ class Plan:
     folder: Path
     cache: Path
     cpus: int
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Precision = "float32"
     device: str = "auto"
     gpus: float = 0.0
     pause_file: Path | None = None

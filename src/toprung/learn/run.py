@@ -31,8 +31,8 @@ from toprung.learn.losses._base import Loss
 from toprung.learn.model import count_parameters, load_weights
 from toprung.learn.optimizer import Optimizer
 from toprung.learn.patience import Patience
-from toprung.learn.plan import Plan
-from toprung.learn.progress import PROGRESS, ProgressLog
+from toprung.learn.plan import PROGRESS, Plan
+from toprung.learn.progress import ProgressLog
 from toprung.learn.settings import choose
 from toprung.learn.streams import Streams
 from toprung.learn.summaries.build import SummaryBuild
