@@ -1,6 +1,8 @@
 # make search · make test · make check · make bench: each sets up what it needs in .venv
 PYTHON ?= python3
 BIN := .venv/bin
+# Two processes, a file in one of them, files in their order: the longest stand alone.
+IN_TWO := -n 2 --dist loadfile --no-loadscope-reorder
 SPEC ?= search/quickstart.yaml
 
 .PHONY: search test coverage check bench bench-quick clean
@@ -25,10 +27,10 @@ check: .venv/.test ## format, lint, types, floors
 	$(BIN)/lint-imports
 
 test: check ## everything that CI runs
-	OMP_NUM_THREADS=1 nice -n 19 $(BIN)/python -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 nice -n 19 $(BIN)/python -m pytest $(IN_TWO)
 
 coverage: .venv/.test ## the same tests with what they cover; a quarter slower
-	OMP_NUM_THREADS=1 nice -n 19 $(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered
+	OMP_NUM_THREADS=1 nice -n 19 $(BIN)/python -m pytest $(IN_TWO) --cov --cov-report=term:skip-covered
 
 .venv-peers/.done: benchmarks/peers/requirements.txt constraints.txt
 	test -x .venv-peers/bin/python || $(PYTHON) -m venv .venv-peers

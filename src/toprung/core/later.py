@@ -11,9 +11,7 @@ class _Later(ModuleType):
     """Stands for a module; the first look at a name in it imports it."""
 
     def __getattr__(self, name: str) -> Any:
-        found = getattr(importlib.import_module(self.__name__), name)
-        setattr(self, name, found)
-        return found
+        return getattr(importlib.import_module(self.__name__), name)
 
 
 def later(name: str) -> Any:
