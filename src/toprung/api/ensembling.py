@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from toprung.api.opening import Run
 from toprung.api.searching import leaderboard, work
-from toprung.api.testing import open_test, predictions, summarise
+from toprung.api.testing import bring, open_test, predictions, summarise
 from toprung.core.errors import GiveUp
 from toprung.core.files import new_folder, sha256_file, write_json
 from toprung.data import tasks
@@ -58,6 +58,7 @@ def ensemble(run: Run) -> None:
     run.driver.write("test_opened")
     said["test"] = summarise(open_test(run), run.driver.history.tests_opened)
     write_json(run.folder.ensemble / ENSEMBLE_NAME, said)
+    run.folder.publish(run.folder.ensemble.name, run.folder.predictions.name)
     run.driver.write(
         "ensembled",
         members=list(weights),
@@ -181,6 +182,7 @@ def save_trial(run: Run, trial: str, aside: Path) -> dict[str, Any]:
     assert best.checkpoint is not None
     folder = aside / "members" / trial
     backbone = str(record.config.values["backbone"])
+    bring(run, trial, best)
     card = run.spec.cards.get(backbone)  # none where the weights start from nothing
     save_member(run.folder.trials / trial, best.checkpoint, folder)
     files = {

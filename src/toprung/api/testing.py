@@ -24,9 +24,11 @@ from toprung.judge.finalists import member_report
 from toprung.judge.leaderboard import best_trial
 from toprung.judge.thresholds import THRESHOLDS, fit_thresholds
 from toprung.judge.verdicts import BEST_TRIAL, ENSEMBLE, Contender, Verdicts, judge_test
+from toprung.learn.kept import Kept
 from toprung.learn.member import load_member, save_member
 from toprung.ship.predictor import Ensemble
 from toprung.trial.history import TrialRecord
+from toprung.trial.report import Report
 
 Floats = npt.NDArray[Any]
 CONTENDERS = "contenders.json"
@@ -85,8 +87,15 @@ def predictions(run: Run, record: TrialRecord, split: str) -> Floats:
     """A trial's logits (N, C) on a split, of the weights that it gives to an ensemble."""
     best = member_report(record, run.metric)
     assert best is not None
+    bring(run, record.config.trial, best)
     folder = run.folder.trials / record.config.trial / "predictions"
     return read_answers(folder / f"{best.resource}.{split}")
+
+
+def bring(run: Run, trial: str, report: Report) -> None:
+    """Has the weights and predictions of a report in the search's folder on this machine."""
+    if run.folder.store is not None:
+        Kept(run.folder.store, run.folder.trials).bring(trial, str(report.resource))
 
 
 def read_verdicts(run: Run) -> Verdicts | None:
@@ -144,6 +153,7 @@ def _predict_trial(run: Run, trial: str, content: Content) -> Floats:
     assert best is not None
     assert best.checkpoint is not None
     folder = run.folder.root / ".best_trial"
+    bring(run, trial, best)
     try:
         save_member(run.folder.trials / trial, best.checkpoint, folder)
         return load_member(folder).logits(content)

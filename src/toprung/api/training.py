@@ -69,4 +69,5 @@ def make_trainer(
         cards=spec.cards,
         prefix_bytes=None if spec.cache_gib is None else int(spec.cache_gib * 2**30),
         by_class=spec.by_class,
+        store=folder.store,
     )

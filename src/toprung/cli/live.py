@@ -148,6 +148,7 @@ def _short(value: object) -> str:
 @contextmanager
 def live_view(search: Search) -> Iterator[View]:
     """A view that suits where the errors stream goes."""
+    search.folder.refresh()
     begun = search.history() if search.folder.journal.is_file() else None
     progress = Progress(search.spec, search.folder.root, begun)
     if not ERRORS.is_terminal:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from toprung.core.errors import Interrupted
+from toprung.learn.checkpoint import PARTIAL, comparable_scores
 from toprung.learn.device import give_back
 from toprung.learn.plan import Plan
 from toprung.learn.run import Run
@@ -38,7 +39,10 @@ class Trainer(Plan):
             FixEnvironment: the backbone cannot be loaded.
         """
         torch.set_num_threads(self.cpus)
-        run = Run(self, assignment)
+        plan = self.on_this_node()
+        if plan.kept is not None:
+            plan.kept.fetch(assignment.config.trial)
+        run = Run(plan, assignment)
         device = run.device
         try:
             yield from [report for report in run.reports if report.resource > assignment.start]
@@ -71,6 +75,15 @@ class Trainer(Plan):
         with run.streams.turn():
             if not run.train_to(point):
                 run.save_partial()
+                self._keep(run, PARTIAL)
                 seen = run.loop.progress.position.examples
                 raise Interrupted(f"{run.config.trial} was paused after {seen} examples")
-            return run.report(point)
+            report = run.report(point)
+        self._keep(run, str(point))
+        return report
+
+    def _keep(self, run: Run, checkpoint: str) -> None:
+        """Puts a checkpoint, where one was written, on the storage before anybody hears of it."""
+        if run.plan.kept is not None:
+            scores = comparable_scores(run.reports, self.metric)
+            run.plan.kept.push(run.config.trial, checkpoint, scores)
