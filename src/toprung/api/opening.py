@@ -11,6 +11,7 @@ from functools import partial
 from importlib.metadata import version
 from typing import Any
 
+from toprung.api.cleaning import Janitor
 from toprung.api.courses import metric_of, phase_course, whole_course
 from toprung.api.folder import Folder, folder_of
 from toprung.api.probing import check_place
@@ -151,6 +152,8 @@ def _opened(spec: SearchSpec, folder: Folder, settings: Settings) -> Iterator[Ru
                 else settings.simulation(resource, metric, None)
             )
             method = ensembles.registry.make(spec.ensemble.name, spec.ensemble.options)
+            if data:
+                driver.watch(Janitor(folder, driver, spec.disk_gib, method.candidates))
             yield Run(spec, folder, driver, runner, train, method, data, settings.simulation)
         finally:
             scalars.close()
