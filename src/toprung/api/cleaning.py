@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -25,9 +26,7 @@ class Janitor:
     what is there and what may go is asked anew each time.
     """
 
-    def __init__(
-        self, folder: Folder, driver: Driver, *, gib: float | None, finalists: int
-    ) -> None:
+    def __init__(self, folder: Folder, driver: Driver, gib: float | None, finalists: int) -> None:
         """Takes over a search that is open.
 
         Args:
@@ -49,7 +48,8 @@ class Janitor:
     def __call__(self, event: Event) -> None:
         """Takes note of an event; a trial that leaves may leave something to remove."""
         left = event["kind"] in ("decided", "failed") and event["state"] != "running"
-        if left and event["at"] >= self._last + _SECONDS_BETWEEN:
+        due = left and event["at"] >= self._last + _SECONDS_BETWEEN
+        if due or event["kind"] in ("closed", "ensembled"):
             self._last = event["at"]
             self.clean()
 
@@ -80,7 +80,9 @@ class Janitor:
             limit=self.limit,
         )
         for one in removals:
-            remove(self._folder, one.item)
+            # What cannot be removed now is there at the next look, and counted again.
+            with suppress(OSError):
+                remove(self._folder, one.item)
         return removals
 
 

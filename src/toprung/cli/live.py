@@ -84,6 +84,8 @@ class View:
         if kind == "gate":
             action = event["action"].replace("_", " ")
             return f"gate after phase {event['phase']}: {action}, because {event['reason']}"
+        if kind in ("probed", "cleaned"):
+            return _place_words(event)
         if kind in ("failed", "finalist"):
             return f"{trial} {event['reason']}"
         if kind == "diagnosed":
@@ -119,6 +121,24 @@ class View:
             *(Text(line, overflow="ellipsis") for line in self._steps),
             *(Text(line, style="dim", overflow="ellipsis") for line in self._recent),
         )
+
+
+def _place_words(event: Event) -> str:
+    """What an event says of the place of the results: latencies, or what made room there."""
+    if event["kind"] == "probed":
+        told = [
+            f"{one['node']} " + ", ".join(f"{k} {v:g} ms" for k, v in one["milliseconds"].items())
+            for one in event["nodes"]
+        ]
+        return f"{event['place']}: {'; '.join(told)}"
+    freed = sum(one["size"] for one in event["removed"])
+    said = (
+        f"made room: {len(event['removed'])} files and folders of losers, {freed / 2**20:.0f} MiB"
+    )
+    if event["left"] > event["limit"]:
+        over = (event["left"] - event["limit"]) / 2**20
+        said += f"; {over:.0f} MiB over budget.disk_gib are needed by trials that may still win"
+    return said
 
 
 def _phase_words(event: Event) -> str:
