@@ -30,19 +30,20 @@ class Lease:
         store: Store,
         writer: Writer,
         *,
-        beat_seconds: float = BEAT_SECONDS,
-        patience_seconds: float = PATIENCE_SECONDS,
+        beat_seconds: float | None = None,
+        patience_seconds: float | None = None,
     ) -> None:
         """Prepares the lease of a search.
 
         Args:
             store: of the search.
             writer: who takes it.
-            beat_seconds: between two signs of life.
-            patience_seconds: without one until a holder counts as dead; several beats.
+            beat_seconds: between two signs of life; ``BEAT_SECONDS``.
+            patience_seconds: without one until a holder counts as dead; ``PATIENCE_SECONDS``.
         """
         self._store, self._writer = store, writer
-        self._beat, self._patience = beat_seconds, patience_seconds
+        self._beat = BEAT_SECONDS if beat_seconds is None else beat_seconds
+        self._patience = PATIENCE_SECONDS if patience_seconds is None else patience_seconds
         self._over = Event()
         self._thread = Thread(target=self._live, name="lease", daemon=True)
         self._beats = 0
