@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -37,8 +38,7 @@ def test_a_driver_that_was_taken_for_dead_cannot_add_a_line(store: Store) -> Non
     older.push(b'{"of": "older"}\n')
     newer, _ = opened(store)
     newer.push(b'{"of": "newer"}\n')
-    with pytest.raises(Fenced, match=rf"another driver \(pid \d+ on .*\) has taken .*{store.url}|"
-                                     rf"{store.url}.*another driver"):  # fmt: skip
+    with pytest.raises(Fenced, match=r"another driver \(pid \d+ on .*\) has taken"):
         older.push(b'{"of": "older again"}\n')
     assert opened(store)[1] == b'{"of": "older"}\n{"of": "newer"}\n'
 
@@ -107,12 +107,9 @@ def test_what_the_storage_did_not_take_was_never_told(
         journal.append("before")
         with monkeypatch.context() as patch:
             patch.setattr(Store, "put_new", refuse)
-            with pytest.raises(StorageError):
-                if together:
-                    with journal.together():
-                        journal.append("lost")
-                else:
-                    journal.append("lost")
+            block = journal.together() if together else nullcontext()
+            with pytest.raises(StorageError), block:
+                journal.append("lost")
         # Whether it arrived is not known, so nothing may follow it.
         with pytest.raises(OSError, match="refused earlier events"):
             journal.append("after")

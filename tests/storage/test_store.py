@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import sys
 from pathlib import Path
 
 import fsspec
@@ -129,8 +128,10 @@ def test_a_secret_in_a_url_is_refused_and_not_repeated() -> None:
 def test_a_library_that_is_missing_is_named_with_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setitem(sys.modules, "s3fs", None)
-    monkeypatch.delitem(fsspec.registry.target, "s3", raising=False)
+    def find(scheme: str) -> None:
+        raise ImportError("Install s3fs to access S3")
+
+    monkeypatch.setattr(fsspec, "get_filesystem_class", find)
     with pytest.raises(FixEnvironment, match=r"pip install 'toprung\[s3\]'"):
         open_store("s3://bucket/prefix")
 
