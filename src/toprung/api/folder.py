@@ -192,7 +192,8 @@ def _find_kept(name: str, results: str) -> Folder:
     """A search that is kept under a URL, which is its own or that of all results."""
     if is_url(name):
         results, _, name = name.rstrip("/").rpartition("/")
-    for candidate in (name, Path(name).stem):
+    names = [] if ".." in Path(name).parts else [name, Path(name).stem]
+    for candidate in names:
         folder = folder_of(results, candidate)
         if folder.store is not None and has_segments(folder.store):
             folder.refresh()
