@@ -7,6 +7,7 @@ from dataclasses import asdict
 from toprung.api.folder import Folder
 from toprung.data import tasks
 from toprung.data.dataset import Dataset
+from toprung.learn.backbone.brought import offer
 from toprung.learn.device import Precision, measure_precision
 from toprung.learn.trainer import Trainer
 from toprung.search.driver import Driver
@@ -70,4 +71,5 @@ def make_trainer(
         prefix_bytes=None if spec.cache_gib is None else int(spec.cache_gib * 2**30),
         by_class=spec.by_class,
         store=folder.store,
+        offered={} if folder.store is None else offer(spec.cards, folder.store.parent),
     )

@@ -9,6 +9,7 @@ from typing import Literal, Self
 
 from toprung.core.clock import Clock, SystemClock
 from toprung.data.dataset import Dataset
+from toprung.learn.backbone.brought import bring
 from toprung.learn.backbone.card import Card
 from toprung.learn.kept import Kept
 from toprung.storage.sign import PAUSE, Sign
@@ -40,6 +41,7 @@ class Plan:
         by_class: whether reports tell the recall of each class too.
         clock: for seconds.
         store: that keeps the search where its folder is not shared; each node has its own then.
+        offered: backbones of local folders on that storage, see ``offer``.
     """
 
     task: str
@@ -59,6 +61,7 @@ class Plan:
     by_class: bool = False
     clock: Clock = field(default_factory=SystemClock)
     store: Store | None = None
+    offered: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def kept(self) -> Kept | None:
@@ -66,13 +69,14 @@ class Plan:
         return None if self.store is None else Kept(self.store, self.folder)
 
     def on_this_node(self) -> Self:
-        """The plan with the folders of the node that this runs on."""
+        """The plan with the folders of the node that this runs on, its backbones brought there."""
         if self.store is None:
             return self
         place, _, name = self.store.url.rpartition("/")
         root = working_folder(place)
         sign = Sign(self.store, PAUSE, root / name / PAUSE)
         folder, cache = root / name / "trials", root / ".cache"
+        bring(self.offered, Store(place), cache)
         return replace(self, folder=folder, cache=cache, pause_file=sign)
 
     def trained_splits(self) -> list[str]:

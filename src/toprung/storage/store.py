@@ -125,6 +125,15 @@ class Store:
         """The storage below a name."""
         return Store(f"{self.url}/{name}")
 
+    @property
+    def parent(self) -> Store:
+        """The storage that this one lies below.
+
+        >>> Store("s3://bucket/team/mine").parent.url
+        's3://bucket/team'
+        """
+        return Store(self.url.rpartition("/")[0])
+
     def put(self, key: str, data: bytes) -> None:
         """Writes an object, or replaces it.
 

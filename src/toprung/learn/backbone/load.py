@@ -19,6 +19,7 @@ from transformers.utils import logging as transformers_logging
 
 from toprung.core.errors import FixEnvironment
 from toprung.core.files import sha256_file
+from toprung.learn.backbone.brought import where_is
 from toprung.learn.backbone.card import Card
 from toprung.learn.backbone.hub import fetch
 
@@ -187,7 +188,8 @@ def _locate(source: str, revision: str | None) -> Path:
             )
         return Path(importlib.import_module(name).get_model_path())
     if Path(source).is_absolute():
-        if not (Path(source) / "config.json").is_file():
+        folder = where_is(source)
+        if not (folder / "config.json").is_file():
             raise FixEnvironment(f"{source} is no folder with an encoder: it has no config.json.")
-        return Path(source)
+        return folder
     return fetch(source, revision)
