@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from toprung.api.opening import Run
 from toprung.api.searching import leaderboard, work
-from toprung.api.testing import bring, open_test, predictions, summarise
+from toprung.api.testing import open_test, predictions, save_weights, summarise
 from toprung.core.errors import GiveUp
 from toprung.core.files import new_folder, sha256_file, write_json
 from toprung.data import tasks
@@ -23,7 +23,6 @@ from toprung.judge.finalists import choose_finalists, member_report
 from toprung.judge.leaderboard import rank_trials, write_leaderboard
 from toprung.judge.thresholds import THRESHOLDS, fit_thresholds
 from toprung.learn.checkpoint import WEIGHTS
-from toprung.learn.member import save_member
 from toprung.learn.trainer import Trainer
 from toprung.ship.predictor import ENSEMBLE_NAME
 
@@ -182,9 +181,8 @@ def save_trial(run: Run, trial: str, aside: Path) -> dict[str, Any]:
     assert best.checkpoint is not None
     folder = aside / "members" / trial
     backbone = str(record.config.values["backbone"])
-    bring(run, trial, best)
     card = run.spec.cards.get(backbone)  # none where the weights start from nothing
-    save_member(run.folder.trials / trial, best.checkpoint, folder)
+    save_weights(run, trial, best, folder)
     files = {
         file.relative_to(folder).as_posix(): sha256_file(file)
         for file in sorted(folder.rglob("*"))

@@ -192,13 +192,13 @@ def _find_kept(name: str, results: str) -> Folder:
     """A search that is kept under a URL, which is its own or that of all results."""
     if is_url(name):
         results, _, name = name.rstrip("/").rpartition("/")
-    names = [] if ".." in Path(name).parts else [name, Path(name).stem]
-    for candidate in names:
+    for candidate in [] if ".." in Path(name).parts else [name, Path(name).stem]:
         folder = folder_of(results, candidate)
         if folder.store is not None and has_segments(folder.store):
             folder.refresh()
             return folder
-    there = ", ".join(open_store(results).children())
+    names = [name for name in open_store(results).children() if not name.startswith(".")]
+    there = ", ".join(names)
     known = f"What is there: {there}." if there else "Nothing is there."
     text = f"no search of this name under {results}/. {known} Name another place with --results."
     raise FixSpec(name, [text])

@@ -87,15 +87,26 @@ def predictions(run: Run, record: TrialRecord, split: str) -> Floats:
     """A trial's logits (N, C) on a split, of the weights that it gives to an ensemble."""
     best = member_report(record, run.metric)
     assert best is not None
-    bring(run, record.config.trial, best)
+    kept = kept_of(run)
+    if kept is not None:
+        kept.bring_predictions(record.config.trial, str(best.resource))
     folder = run.folder.trials / record.config.trial / "predictions"
     return read_answers(folder / f"{best.resource}.{split}")
 
 
-def bring(run: Run, trial: str, report: Report) -> None:
-    """Has the weights and predictions of a report in the search's folder on this machine."""
-    if run.folder.store is not None:
-        Kept(run.folder.store, run.folder.trials).bring(trial, str(report.resource))
+def save_weights(run: Run, trial: str, report: Report, to: Path) -> None:
+    """Saves the checkpoint of a trial's report as a member, from wherever it is kept."""
+    assert report.checkpoint is not None
+    kept = kept_of(run)
+    if kept is not None:
+        kept.bring_weights(trial, str(report.resource))
+    save_member(run.folder.trials / trial, report.checkpoint, to)
+
+
+def kept_of(run: Run) -> Kept | None:
+    """What trials keep on a storage; None where the search's folder has it."""
+    store = run.folder.store
+    return None if store is None else Kept(store, run.folder.trials)
 
 
 def read_verdicts(run: Run) -> Verdicts | None:
@@ -151,11 +162,9 @@ def _judge(run: Run, contenders: Sequence[Contender], labels: Floats) -> Verdict
 def _predict_trial(run: Run, trial: str, content: Content) -> Floats:
     best = member_report(run.driver.history.trials[trial], run.metric)
     assert best is not None
-    assert best.checkpoint is not None
     folder = run.folder.root / ".best_trial"
-    bring(run, trial, best)
     try:
-        save_member(run.folder.trials / trial, best.checkpoint, folder)
+        save_weights(run, trial, best, folder)
         return load_member(folder).logits(content)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

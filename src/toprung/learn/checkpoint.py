@@ -84,6 +84,11 @@ def load_trained(folder: Path) -> Snapshot | None:
     return None if state is None else Snapshot(load_file(folder / WEIGHTS), {}, state)
 
 
+def is_sound(folder: Path) -> bool:
+    """Whether weights and state are what was written; loads none of them."""
+    return _sound_state(folder, (WEIGHTS, STATE)) is not None
+
+
 def newest_checkpoint(folder: Path, fingerprint: str) -> Snapshot | None:
     """The soundest way on: the checkpoint furthest in training that is whole and fits.
 

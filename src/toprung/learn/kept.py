@@ -11,8 +11,8 @@ from toprung.learn.checkpoint import (
     MANIFEST,
     PARTIAL,
     TRAINING,
+    is_sound,
     kept_checkpoints,
-    load_trained,
 )
 from toprung.storage.store import Store, inside
 
@@ -84,13 +84,16 @@ class Kept:
         if name != PARTIAL:
             self._tidy(trial, int(name), scores)
 
-    def bring(self, trial: str, name: str) -> None:
-        """Has the weights and the predictions of a checkpoint on this node, if they are kept."""
-        local = self.folder / trial / CHECKPOINTS / name
-        if load_trained(local) is None:
-            for one in self._there(trial):
-                if one.name == name and self._download(trial, one, leave_out=(TRAINING,)):
-                    break
+    def bring_weights(self, trial: str, name: str) -> None:
+        """Has the weights of a checkpoint on this node, if they are kept."""
+        if is_sound(self.folder / trial / CHECKPOINTS / name):
+            return
+        for one in self._there(trial):
+            if one.name == name and self._download(trial, one, leave_out=(TRAINING,)):
+                return
+
+    def bring_predictions(self, trial: str, name: str) -> None:
+        """Has what was predicted with a checkpoint on this node, if it is kept."""
         predictions = self.folder / trial / PREDICTIONS
         if any(predictions.glob(f"{name}.*")):
             return
@@ -118,7 +121,7 @@ class Kept:
             with new_folder(local) as aside:
                 for name in wanted:
                     self.store.download(f"{one.key}/{name}", inside(aside, name))
-        return load_trained(local) is not None
+        return is_sound(local)
 
     def _has(self, local: Path, one: _There, wanted: list[str]) -> bool:
         manifest = local / MANIFEST

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -39,7 +40,7 @@ def _name(node: Mapping[str, str]) -> str:
     return f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']}:{node['NodeManagerPort']})"
 
 
-def _answer(waiting: object) -> object:
+def _answer(waiting: Any) -> Any:
     """What has come by now.
 
     A node that died, hangs, or lacks this package answers with its error.
