@@ -178,7 +178,6 @@ def save_trial(run: Run, trial: str, aside: Path) -> dict[str, Any]:
     record = run.driver.history.trials[trial]
     best = member_report(record, run.metric)
     assert best is not None
-    assert best.checkpoint is not None
     folder = aside / "members" / trial
     backbone = str(record.config.values["backbone"])
     card = run.spec.cards.get(backbone)  # none where the weights start from nothing

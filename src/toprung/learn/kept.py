@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
+import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +20,8 @@ from toprung.learn.checkpoint import (
 from toprung.storage.store import Store, inside
 
 CHECKPOINTS, PREDICTIONS = "checkpoints", "predictions"
+_LOCK = "node.lock"
+_FREE_SHARE = 0.2
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,33 @@ class Kept:
 
     store: Store
     folder: Path
+
+    @contextmanager
+    def at_hand(self, trial: str) -> Iterator[None]:
+        """The block trains a trial on this node, from what is newest of it anywhere.
+
+        What other trials left here is fetched again if it is needed, so it goes, the oldest
+        first, while less than a fifth of the node's disk is free.
+        """
+        folder = self.folder / trial
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / _LOCK).open("a", encoding="utf-8") as held:
+            fcntl.flock(held, fcntl.LOCK_SH)
+            self.make_room(_FREE_SHARE)
+            self.fetch(trial)
+            yield
+
+    def make_room(self, share: float) -> None:
+        """Removes copies that no trial on this node works with, while less of the disk is free."""
+        for trial in sorted(self.folder.iterdir(), key=_last_change):
+            usage = shutil.disk_usage(self.folder)
+            if usage.free >= share * usage.total:
+                return
+            if not (trial / _LOCK).is_file():
+                continue
+            with (trial / _LOCK).open("a", encoding="utf-8") as lock, suppress(BlockingIOError):
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(trial / CHECKPOINTS, ignore_errors=True)
 
     def fetch(self, trial: str) -> None:
         """Has a trial's newest checkpoints on this node: what to go on from, and one to fall to."""
@@ -149,6 +181,13 @@ class Kept:
         # The manifest first: what is left of a removal that was cut off is no checkpoint.
         names = sorted(one.sizes, key=lambda name: (name != MANIFEST, name))
         self.store.delete(f"{one.key}/{name}" for name in names)
+
+
+def _last_change(folder: Path) -> float:
+    try:
+        return (folder / CHECKPOINTS).stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _progress(one: _There) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -38,10 +39,13 @@ class Trainer(Plan):
             FixSpec: the configuration does not fit the backbone.
             FixEnvironment: the backbone cannot be loaded.
         """
-        torch.set_num_threads(self.cpus)
         plan = self.on_this_node()
-        if plan.kept is not None:
-            plan.kept.fetch(assignment.config.trial)
+        kept = plan.kept
+        with nullcontext() if kept is None else kept.at_hand(assignment.config.trial):
+            yield from self._train(plan, assignment)
+
+    def _train(self, plan: Plan, assignment: Assignment) -> Iterator[Report]:
+        torch.set_num_threads(self.cpus)
         run = Run(plan, assignment)
         device = run.device
         try:
