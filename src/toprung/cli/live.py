@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Event as Flag
 from threading import Thread
 
@@ -168,7 +168,8 @@ def _short(value: object) -> str:
 @contextmanager
 def live_view(search: Search) -> Iterator[View]:
     """A view that suits where the errors stream goes."""
-    search.folder.refresh()
+    with suppress(OSError):  # A storage that does not answer is told when the search is opened.
+        search.folder.refresh()
     begun = search.history() if search.folder.journal.is_file() else None
     progress = Progress(search.spec, search.folder.root, begun)
     if not ERRORS.is_terminal:
