@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from toprung.api.opening import Run
 from toprung.api.searching import leaderboard, work
-from toprung.api.testing import open_test, predictions, summarise
+from toprung.api.testing import open_test, predictions, save_weights, summarise
 from toprung.core.errors import GiveUp
 from toprung.core.files import new_folder, sha256_file, write_json
 from toprung.core.later import later
@@ -28,7 +28,7 @@ from toprung.ship.predictor import ENSEMBLE_NAME
 
 Floats = npt.NDArray[Any]
 
-checkpoint, member = later("toprung.learn.checkpoint"), later("toprung.learn.member")
+checkpoint = later("toprung.learn.checkpoint")
 
 
 def ensemble(run: Run) -> None:
@@ -59,6 +59,7 @@ def ensemble(run: Run) -> None:
     run.driver.write("test_opened")
     said["test"] = summarise(open_test(run), run.driver.history.tests_opened)
     write_json(run.folder.ensemble / ENSEMBLE_NAME, said)
+    run.folder.publish(run.folder.ensemble.name, run.folder.predictions.name)
     run.driver.write(
         "ensembled",
         members=list(weights),
@@ -179,11 +180,10 @@ def save_trial(run: Run, trial: str, aside: Path) -> dict[str, Any]:
     record = run.driver.history.trials[trial]
     best = member_report(record, run.metric)
     assert best is not None
-    assert best.checkpoint is not None
     folder = aside / "members" / trial
     backbone = str(record.config.values["backbone"])
     card = run.spec.cards.get(backbone)  # none where the weights start from nothing
-    member.save_member(run.folder.trials / trial, best.checkpoint, folder)
+    save_weights(run, trial, best, folder)
     files = {
         file.relative_to(folder).as_posix(): sha256_file(file)
         for file in sorted(folder.rglob("*"))

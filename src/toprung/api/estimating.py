@@ -6,10 +6,9 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from toprung.api import Search
-from toprung.api.folder import Folder
+from toprung.api.folder import Folder, folder_of
 from toprung.api.machines import Machine, other_machine, this_machine
 from toprung.api.opening import Settings
 from toprung.api.pricing import Prices, Shape, frequent_shapes
@@ -124,14 +123,16 @@ def estimate(spec: SearchSpec, settings: Settings, like: str | None = None) -> F
         runs.append(simulate(whole, slots, prices.seconds, number))
     forecast = _forecast(whole, known, runs, took=clock.seconds() - began)
     if like is None:
-        keep_forecast(spec, forecast, Folder(Path(settings.results).resolve() / spec.name))
+        keep_forecast(spec, forecast, folder_of(settings.results, spec.name))
     return forecast
 
 
 def keep_forecast(spec: SearchSpec, forecast: Forecast, folder: Folder) -> None:
     """Keeps a forecast where the search of the same spec finds it when it begins."""
     folder.root.mkdir(parents=True, exist_ok=True)
+    folder.refresh()
     write_json(folder.forecast, {"spec": spec.resolved, "forecast": forecast.to_json()})
+    folder.publish()
 
 
 def simulate(spec: SearchSpec, slots: int, cost: Cost, number: int) -> Simulated:

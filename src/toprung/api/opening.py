@@ -9,11 +9,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
+from toprung.api.cleaning import Janitor
 from toprung.api.courses import metric_of, phase_course, whole_course
-from toprung.api.folder import Folder
+from toprung.api.folder import Folder, folder_of
+from toprung.api.probing import check_place
 from toprung.api.training import make_trainer
 from toprung.core.clock import Clock, SystemClock
 from toprung.core.errors import FixData, FixSpec, Problem
@@ -59,7 +60,7 @@ class Settings:
     Attributes:
         runner: name of the runner.
         address: of a Ray cluster; None for this machine.
-        results: folder that holds a folder a search.
+        results: folder or URL that holds a folder a search.
         watchers: called with each event.
         simulation: what the virtual runner takes for a training.
         workers: trials that the virtual runner trains at a time.
@@ -108,11 +109,19 @@ def open_run(spec: SearchSpec, folder: Folder, settings: Settings) -> Iterator[R
     """Opens a search for work; it is begun where it was not, and goes on where it was.
 
     Raises:
-        FixSpec: the folder holds a search of another spec.
+        FixSpec: the folder holds a search of another spec, or cannot be written.
         FixData: the data cannot be used, or is not what the search began with.
         FixEnvironment: a backbone of the space cannot be had.
         GiveUp: another driver is at work in the folder, or its journal is damaged.
     """
+    if folder.store is not None:
+        check_place(folder)
+    with folder.at_work(), _opened(spec, folder, settings) as run:
+        yield run
+
+
+@contextmanager
+def _opened(spec: SearchSpec, folder: Folder, settings: Settings) -> Iterator[Run]:
     _same_spec(spec, folder)
     runner = _runner(spec, settings)
     simulated = isinstance(runner, Virtual)
@@ -123,8 +132,11 @@ def open_run(spec: SearchSpec, folder: Folder, settings: Settings) -> Iterator[R
         for card in spec.cards.values():
             check_backbone(card)
     clock: Clock = runner.clock if isinstance(runner, Virtual) else SystemClock()
+    if not simulated and folder.store is None:
+        check_place(folder)
     _begin(spec, folder)
-    with Journal(folder.root, clock, durable=not simulated) as journal:
+    folder.publish()
+    with Journal(folder.root, clock, durable=not simulated, push=folder.push) as journal:
         folder.pause.unlink(missing_ok=True)
         sweep(folder.root)
         scalars = Scalars(folder.trials, spec.space, spec.metric, earlier=journal.earlier)
@@ -140,6 +152,8 @@ def open_run(spec: SearchSpec, folder: Folder, settings: Settings) -> Iterator[R
                 else settings.simulation(resource, metric, None)
             )
             method = ensembles.registry.make(spec.ensemble.name, spec.ensemble.options)
+            if data:
+                driver.watch(Janitor(folder, driver, spec.disk_gib, method.candidates))
             yield Run(spec, folder, driver, runner, train, method, data, settings.simulation)
         finally:
             scalars.close()
@@ -241,7 +255,7 @@ def _same_spec(spec: SearchSpec, folder: Folder) -> None:
         [
             Problem(
                 "",
-                f"{folder.root} holds a search of another spec.{shown} Choose another folder "
+                f"{folder.where} holds a search of another spec.{shown} Choose another folder "
                 f"with --results, another name with name=…, or remove that folder.",
             )
         ],
@@ -254,7 +268,7 @@ def _same_clock(spec: SearchSpec, folder: Folder, simulated: bool) -> None:
     if first is None or first["time"].startswith("+") == simulated:
         return
     was = "a real search" if simulated else "a simulated search (--runner virtual)"
-    text = f"{folder.root} holds {was}. Choose another folder with --results, or remove that one."
+    text = f"{folder.where} holds {was}. Choose another folder with --results, or remove that one."
     raise FixSpec(spec.path, [text])
 
 
@@ -282,5 +296,5 @@ def _memory_bytes() -> int:
 
 
 def search_folder(spec: SearchSpec, results: str) -> Folder:
-    """The folder that a spec's search has under ``results``."""
-    return Folder(Path(results).resolve() / spec.name)
+    """The folder that a spec's search has under ``results``, a path or a URL."""
+    return folder_of(results, spec.name)

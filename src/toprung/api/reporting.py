@@ -37,6 +37,7 @@ def write_views(run: Run) -> None:
     write_leaderboard(run.folder.leaderboard, leaderboard(run))
     if not run.simulated:
         write_report(run)
+    run.folder.publish()
 
 
 def write_report(run: Run) -> None:
@@ -151,7 +152,8 @@ def _architectures(run: Run) -> list[Architecture]:
 
 
 def _spec_path(folder: Folder) -> str:
-    return shlex.quote(f"{folder.root.parent.name}/{folder.name}/{folder.spec.name}")
+    near = f"{folder.root.parent.name}/{folder.name}" if folder.store is None else folder.where
+    return shlex.quote(f"{near}/{folder.spec.name}")
 
 
 def _versions(environment: Mapping[str, Any]) -> dict[str, str]:

@@ -105,7 +105,7 @@ class Search:
         if not self.history().is_over:
             name = self.folder.name
             text = f"the search is not over. Go on with it: toprung resume {name}"
-            raise FixSpec(str(self.folder.root), [text])
+            raise FixSpec(self.folder.where, [text])
         with self._open() as run:
             here = at_phase(run)
             ensembling.ensemble(here)
@@ -127,7 +127,7 @@ class Search:
         """
         self._paused = True
         if self._run is not None:
-            self.folder.pause.touch()
+            self.folder.ask_to_pause()
             self._run.driver.interrupted = True
 
     @contextmanager
@@ -173,7 +173,7 @@ class Search:
         Raises:
             FixEnvironment: it was not built yet, or a file of it was changed.
         """
-        return Ensemble.load(self.folder.ensemble)
+        return Ensemble.load(self.folder.whole_ensemble())
 
     def predict(self, rows: Content) -> list[str] | list[tuple[str, ...]]:
         """The ensemble's label of each row, or its labels where there may be several."""

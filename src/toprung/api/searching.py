@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from toprung.api.opening import Run
 from toprung.api.phasing import at_phase, begin_next, decide_gate, refuse_debug
+from toprung.api.probing import probe_nodes
 from toprung.core.clock import SystemClock
 from toprung.core.errors import GiveUp, Interrupted
 from toprung.judge import baselines
@@ -21,7 +22,10 @@ def search(run: Run) -> Run:
     Raises:
         Interrupted: the search was paused; ``toprung resume`` goes on.
         GiveUp: no trial is usable, or a gate asks for a person.
+        FixSpec: a node cannot use the results.
     """
+    if not run.simulated:
+        probe_nodes(run.folder, run.runner, run.driver)
     if not run.spec.phases:
         _search_phase(run)
     while run.spec.phases and begin_next(run):

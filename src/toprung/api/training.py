@@ -8,6 +8,7 @@ from toprung.api.folder import Folder
 from toprung.core.later import later
 from toprung.data import tasks
 from toprung.data.dataset import Dataset
+from toprung.learn.backbone.brought import offer
 from toprung.learn.plan import Precision
 from toprung.learn.trainer import Trainer
 from toprung.search.driver import Driver
@@ -72,4 +73,6 @@ def make_trainer(
         cards=spec.cards,
         prefix_bytes=None if spec.cache_gib is None else int(spec.cache_gib * 2**30),
         by_class=spec.by_class,
+        store=folder.store,
+        offered={} if folder.store is None else offer(spec.cards, folder.store.parent),
     )

@@ -7,7 +7,12 @@ from typing import Annotated, Literal
 import typer
 
 Results = Annotated[
-    str, typer.Option("--results", help="Folder that holds a folder a search.", metavar="DIR")
+    str,
+    typer.Option(
+        "--results",
+        help="Folder that holds a folder a search; or a URL such as s3://bucket/prefix.",
+        metavar="DIR",
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 RunnerName = Annotated[
@@ -26,7 +31,7 @@ SpecPath = Annotated[
     str, typer.Argument(metavar="SPEC", help="YAML file, or the name of a shipped search.")
 ]
 SearchName = Annotated[
-    str, typer.Argument(metavar="SEARCH", help="Name or folder of a search that was begun.")
+    str, typer.Argument(metavar="SEARCH", help="Name, folder or URL of a search that was begun.")
 ]
 Overrides = Annotated[
     list[str] | None,

@@ -21,6 +21,7 @@ from toprung.learn.checkpoint import (
     Snapshot,
     State,
     checkpoint_beside,
+    comparable_scores,
     newest_checkpoint,
     tidy_checkpoints,
 )
@@ -168,14 +169,7 @@ class Run:
         with self._checkpoint(str(point)) as state:
             self.reports.append(early or self._measure(point, checkpoint))
             state.update(self._state())
-        metric = self.plan.metric
-        named = [report for report in self.reports if report.checkpoint is not None]
-        most = max((r.metrics["evaluated_rows"] for r in named), default=0)
-        scores = {
-            report.resource: metric.rate(report.metrics)
-            for report in named
-            if metric.name in report.metrics and report.metrics["evaluated_rows"] == most
-        }
+        scores = comparable_scores(self.reports, self.plan.metric)
         tidy_checkpoints(self.folder / "checkpoints", scores)
         return self.reports[-1]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,7 @@ from toprung.trial.report import Report
 
 # A driver makes trainers and sends them away: torch is only imported where one is called.
 torch, device, stack = later("torch"), later("toprung.learn.device"), later("toprung.learn.stack")
-run = later("toprung.learn.run")
+run, checkpoint = later("toprung.learn.run"), later("toprung.learn.checkpoint")
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,14 @@ class Trainer(Plan):
             FixSpec: the configuration does not fit the backbone.
             FixEnvironment: the backbone cannot be loaded.
         """
+        plan = self.on_this_node()
+        kept = plan.kept
+        with nullcontext() if kept is None else kept.at_hand(assignment.config.trial):
+            yield from self._train(plan, assignment)
+
+    def _train(self, plan: Plan, assignment: Assignment) -> Iterator[Report]:
         torch.set_num_threads(self.cpus)
-        trial = run.Run(self, assignment)
+        trial = run.Run(plan, assignment)
         where = trial.device
         try:
             yield from [report for report in trial.reports if report.resource > assignment.start]
@@ -72,7 +79,15 @@ class Trainer(Plan):
         with trial.streams.turn():
             if not trial.train_to(point):
                 trial.save_partial()
+                self._keep(trial, checkpoint.PARTIAL)
                 seen = trial.loop.progress.position.examples
                 raise Interrupted(f"{trial.config.trial} was paused after {seen} examples")
             report: Report = trial.report(point)
-            return report
+        self._keep(trial, str(point))
+        return report
+
+    def _keep(self, trial: Any, name: str) -> None:
+        """Puts a checkpoint, where one was written, on the storage before anybody hears of it."""
+        if trial.plan.kept is not None:
+            scores = checkpoint.comparable_scores(trial.reports, self.metric)
+            trial.plan.kept.push(trial.config.trial, name, scores)

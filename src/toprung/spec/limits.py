@@ -52,6 +52,7 @@ LIMITS = {
     "candidates": Limit(1),
     "cpus": Limit(1),
     "cycles": Limit(1),
+    "disk_gib": _ABOVE_0,
     "decoder_layers": Limit(1, 256),
     "dropout": _SHARE,
     "expansion": Limit(1, 16),

@@ -20,6 +20,7 @@ Precision = Literal["auto", "float32", "bfloat16"]
 BUDGET = {
     "trials": field("trials", int, default=24),
     "minutes": field("minutes", float | None),
+    "disk_gib": field("disk_gib", float | None),
 }
 TRIAL = {
     "cpus": field("cpus", int, default=1),

@@ -37,6 +37,8 @@ class SearchSpec:
         resource: rungs and points of report.
         trials: most trials of the search.
         minutes: most time; None is no limit.
+        disk_gib: of disk for checkpoints and predictions, beyond which those of losers go; None
+            is half of what is free when the search is opened.
         cpus: of each trial.
         gpus: of each trial; may be a fraction.
         precision: of the training's arithmetic; ``auto`` is measured when the search begins.
@@ -71,6 +73,7 @@ class SearchSpec:
     first: tuple[Values, ...]
     seed: int
     cards: Mapping[str, Card]
+    disk_gib: float | None = None
     phases: tuple[Phase, ...] = ()
     gates: tuple[Gate, ...] = ()
 
@@ -98,7 +101,8 @@ class SearchSpec:
 
     def _tree(self) -> dict[str, Any]:
         resource = self.resource
-        tree = {
+        budget = {"trials": self.trials, "minutes": self.minutes}
+        tree: dict[str, Any] = {
             "name": self.name,
             "task": self.task,
             "data": self._data_tree(),
@@ -107,7 +111,7 @@ class SearchSpec:
             "scheduler": component_tree(self.scheduler.name, self.scheduler.options),
             "searcher": component_tree(self.searcher.name, self.searcher.options),
             "resource": {"unit": resource.unit, "min": resource.min, "max": resource.max},
-            "budget": {"trials": self.trials, "minutes": self.minutes},
+            "budget": budget,
             "trial": {
                 "cpus": self.cpus,
                 "gpus": self.gpus,
@@ -119,6 +123,9 @@ class SearchSpec:
             "first": [dict(values) for values in self.first],
             "seed": self.seed,
         }
+        # Only where it is given: a search that was begun without it has the same spec as before.
+        if self.disk_gib is not None:
+            tree["budget"] = {**budget, "disk_gib": self.disk_gib}
         if self.metric.floor is not None:
             tree["constraints"] = {"recall": self.metric.floor}
         if self.phases:

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import IO, Any
 
 from toprung.core.clock import Clock
-from toprung.core.errors import FixEnvironment
+from toprung.core.errors import FixEnvironment, ToprungError
 from toprung.core.files import sync_folder
 
 Event = Mapping[str, Any]
@@ -90,13 +90,22 @@ class Journal:
         broken: whether events that were taken as written are lost; nothing more is written then.
     """
 
-    def __init__(self, folder: Path, clock: Clock, *, durable: bool = True) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        clock: Clock,
+        *,
+        durable: bool = True,
+        push: Callable[[bytes], None] | None = None,
+    ) -> None:
         """Opens or begins the journal of a search's folder.
 
         Args:
             folder: of the search; it is made where absent.
             clock: for stamps and for the seconds that the search has run.
             durable: whether each append waits for the disk; off only for simulations.
+            push: given the lines of each wait for the disk, after it; the lines count once it
+                returns. Where it raises they are lost, and the journal is ``broken``.
 
         Raises:
             FixEnvironment: another driver holds the lock, or the journal is damaged.
@@ -104,7 +113,8 @@ class Journal:
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / JOURNAL_NAME
         self._clock = clock
-        self._durable = durable
+        self._durable, self._push = durable, push
+        self._unpushed = bytearray()
         self._lock = _take_lock(folder / LOCK_NAME)
         self.earlier: Sequence[Event] = read_events(self.path)
         _, end = _whole_lines(self.path)
@@ -155,6 +165,8 @@ class Journal:
             raise
         self._seq += 1
         self._size += len(line)
+        if self._push is not None:
+            self._unpushed += line
         if not self._blocks:
             self._sync()
         return event
@@ -178,7 +190,7 @@ class Journal:
         if not self._blocks:
             try:
                 self._sync()
-            except OSError:
+            except (OSError, ToprungError):
                 self.broken = True
                 raise
 
@@ -187,10 +199,23 @@ class Journal:
             try:
                 os.fsync(self._file.fileno())
             except OSError:
-                self._seq, self._size = self._durable_to
-                self._file.truncate(self._size)
+                self._take_back()
                 raise
+        if self._push is not None and self._unpushed:
+            try:
+                self._push(bytes(self._unpushed))
+            except (OSError, ToprungError):
+                # Whether the lines arrived is not known; opening the journal anew tells.
+                self.broken = True
+                self._take_back()
+                raise
+            self._unpushed.clear()
         self._durable_to = (self._seq, self._size)
+
+    def _take_back(self) -> None:
+        self._seq, self._size = self._durable_to
+        self._file.truncate(self._size)
+        self._unpushed.clear()
 
     def close(self) -> None:
         """Closes the file and gives the lock back."""

@@ -11,6 +11,7 @@ from typing import Any
 from toprung.core.errors import FixEnvironment
 from toprung.core.files import sha256_file
 from toprung.core.later import later
+from toprung.learn.backbone.brought import where_is
 from toprung.learn.backbone.card import Card
 
 hub = later("toprung.learn.backbone.hub")
@@ -75,8 +76,9 @@ def _locate(source: str, revision: str | None) -> Path:
             )
         return Path(importlib.import_module(name).get_model_path())
     if Path(source).is_absolute():
-        if not (Path(source) / "config.json").is_file():
+        folder = where_is(source)
+        if not (folder / "config.json").is_file():
             raise FixEnvironment(f"{source} is no folder with an encoder: it has no config.json.")
-        return Path(source)
+        return folder
     found: Path = hub.fetch(source, revision)
     return found

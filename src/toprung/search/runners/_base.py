@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import socket
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
+from typing import TypeVar
 
 from toprung.core.clock import Clock, SystemClock
 from toprung.core.errors import Interrupted, RetryTrial, TrialDiverged
@@ -14,6 +16,7 @@ from toprung.trial.decision import Failure
 from toprung.trial.report import Report
 
 Train = Callable[[Assignment], Iterator[Report]]
+T = TypeVar("T")
 
 _OUT_OF_MEMORY = (
     "out of memory",
@@ -45,6 +48,10 @@ class Runner(ABC):
         Raises:
             Interrupted, KeyboardInterrupt: passed on as they come; the journal stays usable.
         """
+
+    def on_each_node(self, task: Callable[[], T]) -> Mapping[str, T | BaseException]:
+        """What a task answers, or raises, on each node that trials may run on, by its name."""
+        return {socket.gethostname(): task()}
 
 
 Reports = Generator[Report, None, None]

@@ -7,7 +7,7 @@ import os
 import signal
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +19,9 @@ from ray.tune.search import Searcher
 
 from toprung.core.errors import FixEnvironment, GiveUp, Interrupted
 from toprung.search.driver import Driver
-from toprung.search.runners._base import Runner, Train
+from toprung.search.runners._base import Runner, T, Train
 from toprung.search.runners._desk import Desk
+from toprung.search.runners._nodes import ask_nodes
 from toprung.search.runners._resident import HANDLE, Resident
 from toprung.search.runners._worker import Manners
 from toprung.trial.decision import Failure
@@ -87,6 +88,18 @@ class Ray(Runner):
                 placing.join()
         if driver.interrupted:
             raise Interrupted("the search was interrupted")
+
+    def on_each_node(self, task: Callable[[], T]) -> Mapping[str, T | BaseException]:
+        """What a task answers on each node of the cluster; here where none was named.
+
+        Raises:
+            FixEnvironment: as of ``run``.
+        """
+        if self.address is None and not ray.is_initialized():
+            return super().on_each_node(task)
+        os.environ.update(_QUIET)
+        self._connect()
+        return ask_nodes(task)
 
     def _tuner(self, bridge: _Bridge, train: Train, scratch: str) -> tune.Tuner:
         os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(bridge.slots)
