@@ -72,6 +72,10 @@ class Ledger:
         """Seconds of search time so far, over all openings."""
         return self._journal.elapsed()
 
+    def wait(self, why: str, seconds: float) -> bool:
+        """Waits for room on some storage, at most so long; see ``Journal.wait``."""
+        return self._journal.wait(why, seconds)
+
     def _tell(self) -> None:
         told, self._untold = self._untold, []
         for event in told:

@@ -138,6 +138,7 @@ def write_order(assignment: Assignment) -> str:
         "start": assignment.start,
         "attempt": assignment.attempt,
         "shrink": assignment.shrink,
+        "epoch": assignment.epoch,
     }
     return json.dumps(order)
 
