@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -130,8 +130,9 @@ class Search:
         """
         self._paused = True
         if self._run is not None:
-            self.folder.pause.touch()
             self._run.driver.interrupted = True
+            with suppress(OSError):
+                self.folder.pause.touch()
 
     @contextmanager
     def _open(self) -> Iterator[Run]:

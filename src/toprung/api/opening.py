@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from toprung.api.courses import metric_of, phase_course, whole_course
+from toprung.api.curves import Curves
 from toprung.api.folder import Folder
+from toprung.api.room import Room
 from toprung.api.training import make_trainer
 from toprung.core.clock import Clock, SystemClock
 from toprung.core.errors import FixData, FixSpec, Problem
@@ -24,7 +26,7 @@ from toprung.judge import ensembles
 from toprung.judge.diagnoses._base import Facts
 from toprung.judge.diagnosing import Examiner
 from toprung.judge.ensembles._base import Ensemble
-from toprung.judge.tensorboard import Scalars
+from toprung.judge.tensorboard import Scalars, rebuild
 from toprung.learn.backbone.load import check_backbone
 from toprung.search import runners
 from toprung.search.driver import Driver
@@ -124,11 +126,13 @@ def open_run(spec: SearchSpec, folder: Folder, settings: Settings) -> Iterator[R
             check_backbone(card)
     clock: Clock = runner.clock if isinstance(runner, Virtual) else SystemClock()
     _begin(spec, folder)
-    with Journal(folder.root, clock, durable=not simulated) as journal:
+    room = Room(folder.root)
+    with Journal(folder.root, clock, durable=not simulated, patience=room) as journal:
         folder.pause.unlink(missing_ok=True)
         sweep(folder.root)
-        scalars = Scalars(folder.trials, spec.space, spec.metric, earlier=journal.earlier)
-        driver = _driver(spec, journal, (scalars, *settings.watchers), data)
+        curves = _curves(spec, folder, journal)
+        driver = _driver(spec, journal, (curves, *settings.watchers), data)
+        room.is_over = lambda: driver.interrupted
         try:
             if data:
                 _same_data(spec, data, driver)
@@ -142,7 +146,13 @@ def open_run(spec: SearchSpec, folder: Folder, settings: Settings) -> Iterator[R
             method = ensembles.registry.make(spec.ensemble.name, spec.ensemble.options)
             yield Run(spec, folder, driver, runner, train, method, data, settings.simulation)
         finally:
-            scalars.close()
+            curves.close()
+
+
+def _curves(spec: SearchSpec, folder: Folder, journal: Journal) -> Curves:
+    log = (folder.trials, spec.space, spec.metric)
+    scalars = Scalars(*log, earlier=journal.earlier)
+    return Curves(scalars, lambda: rebuild(*log, read_events(folder.journal)))
 
 
 def check_rows(spec: SearchSpec, data: Dataset) -> None:
@@ -233,8 +243,12 @@ def _same_spec(spec: SearchSpec, folder: Folder) -> None:
         return
     if folder.spec.read_text(encoding="utf-8") == spec.resolved:
         return
-    then = folder.spec.read_text(encoding="utf-8").splitlines()
-    changed = [line for line in spec.resolved.splitlines() if line not in then]
+    # What an older toprung wrote may lack keys that have defaults now.
+    then = reopen(folder).resolved
+    if then == spec.resolved:
+        return
+    lines = then.splitlines()
+    changed = [line for line in spec.resolved.splitlines() if line not in lines]
     shown = f" It has no line '{changed[0].strip()}'." if changed else ""
     raise FixSpec(
         spec.path,

@@ -84,7 +84,7 @@ class View:
         if kind == "gate":
             action = event["action"].replace("_", " ")
             return f"gate after phase {event['phase']}: {action}, because {event['reason']}"
-        if kind in ("failed", "finalist"):
+        if kind in ("failed", "finalist", "held", "left"):
             return f"{trial} {event['reason']}"
         if kind == "diagnosed":
             return f"{trial} {event['title']}: {event['evidence']}"

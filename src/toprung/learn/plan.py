@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from toprung.core.clock import Clock, SystemClock
+from toprung.core.notice import has_notice
 from toprung.data.dataset import Dataset
 from toprung.learn.backbone.card import Card
 from toprung.trial.config import Resource
@@ -54,6 +55,10 @@ class Plan:
     prefix_bytes: int | None = None
     by_class: bool = False
     clock: Clock = field(default_factory=SystemClock)
+
+    def is_paused(self) -> bool:
+        """Whether trials are to save themselves and leave: all of them, or those in this process."""
+        return has_notice() or (self.pause_file is not None and self.pause_file.exists())
 
     def trained_splits(self) -> list[str]:
         """Names of the splits that are trained on; empty and absent ones left out."""

@@ -26,6 +26,7 @@ from toprung.learn.checkpoint import (
 )
 from toprung.learn.device import resolve_device, take_share
 from toprung.learn.evaluate import score_held_out
+from toprung.learn.fence import Fence
 from toprung.learn.loop import Feed, Loop, Passes, Progress
 from toprung.learn.losses._base import Loss
 from toprung.learn.model import count_parameters, load_weights
@@ -68,6 +69,7 @@ class Run:
         self.plan = plan
         self.config = assignment.config
         self.folder = plan.folder / self.config.trial
+        self._fence = Fence(self.folder, assignment)
         self.task = plan.dataset.task
         self.device = torch.device(resolve_device(plan.device))
         take_share(self.device, plan.gpus)
@@ -136,11 +138,8 @@ class Run:
 
     def passes(self, point: int) -> Passes:
         """The micro-batches to a resource, as of ``Loop.passes``. Within turns."""
-        pause, before = self.plan.pause_file, self.loop.progress.position.examples
-        examples = point * self._examples_a_unit
-        reached = yield from self.loop.passes(
-            examples, lambda: pause is not None and pause.exists()
-        )
+        before = self.loop.progress.position.examples
+        reached = yield from self.loop.passes(point * self._examples_a_unit, self.plan.is_paused)
         self._trained_rows += self.loop.progress.position.examples - before
         return reached
 
@@ -230,6 +229,7 @@ class Run:
         folder = self.folder / "checkpoints" / name
         weights = {name: p.detach() for name, p in self.model.trainable().items()}
         best = {f"best.{k}": v for k, v in self.patience.tensors().items()}
+        self._fence.check()
         with checkpoint_beside(folder, weights, {**moments, **random, **best}) as state:
             yield state
         self._unsaved_seconds = 0.0

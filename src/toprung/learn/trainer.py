@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -40,6 +40,9 @@ class Trainer(Plan):
         torch.set_num_threads(self.cpus)
         run = Run(self, assignment)
         device = run.device
+        note = ""
+        if run.reached < assignment.start:
+            note = f"checkpoint {assignment.start} was lost or damaged; went on from {run.reached}"
         try:
             yield from [report for report in run.reports if report.resource > assignment.start]
             for point in self.resource.points:
@@ -48,7 +51,8 @@ class Trainer(Plan):
                 report = self._advance(run, point)
                 # Those up to the start were reported in an earlier life, its checkpoints gone.
                 if point > assignment.start:
-                    yield report
+                    yield replace(report, note=note)
+                    note = ""
         finally:
             del run
             give_back(device)

@@ -165,9 +165,11 @@ class Driver:
         self._write("held", trial=trial, message=failure.message, reason=reason)
         return Verdict(True, reason)
 
-    def leave(self, trial: str) -> None:
+    def leave(self, trial: str, why: str = "") -> None:
         """Takes note that a trial left its slot without a report, to go on another time."""
         self.active.discard(trial)
+        if why:
+            self._write("left", trial=trial, reason=why)
         if not self.interrupted and self.history.trials[trial].state == "running":
             self._supply.put(trial)
 

@@ -74,7 +74,10 @@ class Ledger:
 
     def wait(self, why: str, seconds: float) -> bool:
         """Waits for room on some storage, at most so long; see ``Journal.wait``."""
-        return self._journal.wait(why, seconds)
+        tries_again = self._journal.wait(why, seconds)
+        if tries_again:
+            self._journal.goes_on()
+        return tries_again
 
     def _tell(self) -> None:
         told, self._untold = self._untold, []

@@ -151,7 +151,7 @@ def _failed(history: History, event: Event) -> None:
     record.reports = [r for r in record.reports if r.resource <= record.resource]
 
 
-def _held(history: History, event: Event) -> None:
+def _left(history: History, event: Event) -> None:
     record = history.trials[event["trial"]]
     record.began = None
     record.reports = [r for r in record.reports if r.resource <= record.resource]
@@ -247,7 +247,8 @@ _CHANGES: Mapping[str, Callable[[History, Event], None]] = {
     "decided": _decided,
     "promoted": _promoted,
     "failed": _failed,
-    "held": _held,
+    "held": _left,
+    "left": _left,
     "diagnosed": _diagnosed,
     "finalist": _finalist,
     "chosen": _chosen,

@@ -189,6 +189,10 @@ class Journal:
         finally:
             self._opened += self._clock.seconds() - began
 
+    def goes_on(self) -> None:
+        """Tells that what was waited for has come."""
+        self._patience.over()
+
     def _insist(self, data: bytes) -> None:
         """Puts bytes at the end, or nothing of them; waits where there is no room."""
         refused = False

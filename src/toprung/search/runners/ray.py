@@ -9,6 +9,7 @@ import tempfile
 import threading
 from collections.abc import Mapping
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from toprung.search.runners._base import Runner, Train
 from toprung.search.runners._desk import Desk
 from toprung.search.runners._resident import HANDLE, Resident
 from toprung.search.runners._worker import Manners
+from toprung.search.watchdog import Watchdog
 from toprung.trial.decision import Failure
 
 _QUIET = {
@@ -54,11 +56,13 @@ class Ray(Runner):
         address: of a running cluster, as ``ray.init`` takes it; None starts a local Ray.
         cpus: per trial; also the threads of its worker.
         gpus: per trial; a fraction shares a GPU.
+        watchdog: says which trial hangs.
     """
 
     address: str | None = None
     cpus: int = 1
     gpus: float = 0.0
+    watchdog: Watchdog = Watchdog()
 
     def run(self, driver: Driver, train: Train) -> None:
         """Works through the driver's assignments with workers that ``ray.tune.Tuner`` places.
@@ -72,7 +76,7 @@ class Ray(Runner):
         # Tune prints each worker's death as a traceback; the driver tells it in one line.
         logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
         self._connect()
-        bridge = _Bridge(driver, self._slots())
+        bridge = _Bridge(driver, self._slots(), self.watchdog)
         # Tune pickles its own state there; nobody reads it, and nobody else may.
         with tempfile.TemporaryDirectory(
             prefix="toprung-tune-", ignore_cleanup_errors=True
@@ -165,10 +169,10 @@ class _Bridge:
         is_over: whether no worker is needed any more.
     """
 
-    def __init__(self, driver: Driver, slots: int) -> None:
+    def __init__(self, driver: Driver, slots: int, watchdog: Watchdog) -> None:
         self.slots = slots
         self.manners = Manners(driver.between, driver.plan.metric)
-        self.desk = Desk(driver, slots, self.classify)
+        self.desk = Desk(driver, slots, self.classify, watchdog)
         self.is_over = False
         self._memory_kills = _memory_kills()
 
@@ -236,7 +240,9 @@ class _Door(tune.Callback):
     ) -> None:
         actor = result.pop(HANDLE, None)
         if actor is not None:
-            self._bridge.desk.come(trial.trial_id, _Line(actor))
+            here = result.get("node_ip") == ray.util.get_node_ip_address()
+            process = result.get("pid") if here else None
+            self._bridge.desk.come(trial.trial_id, _Line(actor, process))
 
     def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
         error = trial.get_pickled_error() or trial.get_error()
@@ -258,9 +264,10 @@ class _End(tune.Stopper):
 
 @dataclass(frozen=True)
 class _Line:
-    """The way to a worker: calls of its actor."""
+    """The way to a worker: calls of its actor, and its process where that is on this machine."""
 
     actor: Any
+    process: int | None = None
 
     def talk(self, word: str | None) -> Future[str]:
         answer: Future[str] = self.actor.talk.remote(word).future()
@@ -268,6 +275,13 @@ class _Line:
 
     def leave(self) -> None:
         self.actor.leave.remote()
+
+    def kill(self) -> None:
+        ray.kill(self.actor, no_restart=True)
+        # A process that is stopped does not hear of it.
+        if self.process is not None:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(self.process, signal.SIGKILL)
 
 
 def _memory_kills() -> int:
