@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-
 NO_ROOM = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EROFS))
 """What storage answers that is full, or may only be read: a person can mend it meanwhile."""
 

@@ -17,7 +17,8 @@ class Stretch:
     Attributes:
         slot: from 0; the same for stretches that could have been on one worker.
         begin, end: seconds of search time.
-        ended: ``decided``, ``failed``, ``held``, ``left``, or ``cut off`` where the search itself was.
+        ended: ``decided``, ``failed``, ``held``, ``left``, or ``cut off`` where the search itself
+            was.
     """
 
     trial: str

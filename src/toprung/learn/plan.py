@@ -57,7 +57,7 @@ class Plan:
     clock: Clock = field(default_factory=SystemClock)
 
     def is_paused(self) -> bool:
-        """Whether trials are to save themselves and leave: all of them, or those in this process."""
+        """Whether trials are to save themselves and leave: all, or those of this process."""
         return has_notice() or (self.pause_file is not None and self.pause_file.exists())
 
     def trained_splits(self) -> list[str]:

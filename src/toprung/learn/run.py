@@ -113,17 +113,9 @@ class Run:
     def fingerprint(self) -> str:
         """A hash of everything that decides the weights; checkpoints of another one do not fit."""
         plan = self.plan
-        facts = [
-            _FORMAT,
-            self.config.sha256(),
-            plan.task,
-            plan.dataset.sha256,
-            plan.rows,
-            plan.resource.unit,
-            plan.resource.max,
-            plan.precision,
-            *self.build.identity(),
-        ]
+        facts: list[Any] = [_FORMAT, self.config.sha256(), plan.task, plan.dataset.sha256]
+        facts += [plan.rows, plan.resource.unit, plan.resource.max, plan.precision]
+        facts += self.build.identity()
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
     def train_to(self, point: int) -> bool:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from toprung.search.plan import Plan
-from toprung.trial.config import TrialConfig
 from toprung.trial.decision import Failure, Verdict
 from toprung.trial.history import History
 from toprung.trial.record import TrialRecord
@@ -22,6 +19,7 @@ def judge(failure: Failure, record: TrialRecord) -> Verdict:
     What counts is what went wrong since its last usable report, so that a long trial outlives any
     number of lost machines; but a trial may hang only once.
 
+    >>> from toprung.trial.config import TrialConfig
     >>> record = TrialRecord(TrialConfig("t0001", {}, 0), "random")
     >>> judge(Failure("diverged", "loss is nan"), record)
     Verdict(retry=False, reason='diverged: loss is nan')

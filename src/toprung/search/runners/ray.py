@@ -10,7 +10,7 @@ import threading
 from collections.abc import Mapping
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +62,7 @@ class Ray(Runner):
     address: str | None = None
     cpus: int = 1
     gpus: float = 0.0
-    watchdog: Watchdog = Watchdog()
+    watchdog: Watchdog = field(default_factory=Watchdog)
 
     def run(self, driver: Driver, train: Train) -> None:
         """Works through the driver's assignments with workers that ``ray.tune.Tuner`` places.
@@ -117,8 +117,12 @@ class Ray(Runner):
                 f"'{self.address}' is a Ray Client address, and Tune does not run through it. Give "
                 f"the head's own address, host:port, or 'auto' on a machine of the cluster."
             )
-        # Ray puts its own handler for SIGTERM in the place of the caller's.
-        before = signal.getsignal(signal.SIGTERM)
+        # Ray puts its own handler for SIGTERM in the place of the caller's. Its processes must not
+        # go down with the terminal: what is ignored here they ignore too.
+        alone = threading.current_thread() is threading.main_thread()
+        before = {name: signal.getsignal(name) for name in (signal.SIGTERM, signal.SIGHUP)}
+        if alone:
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
         local: dict[str, Any] = {"num_cpus": os.cpu_count(), "object_store_memory": 1 << 30}
         try:
             ray.init(
@@ -135,8 +139,9 @@ class Ray(Runner):
                 f"for a token needs RAY_AUTH_MODE=token in the environment, and its "
                 f"~/.ray/auth_token."
             ) from None
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, before)
+        finally:
+            for name, handler in before.items() if alone else ():
+                signal.signal(name, handler)
 
     def _slots(self) -> int:
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
