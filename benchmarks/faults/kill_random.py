@@ -164,9 +164,7 @@ def disturb(root: Path, seed: int, tally: Tally, options: argparse.Namespace) ->
     _compare(root, folder, seed, tally, killed)
 
 
-def _recover(
-    life: Life, victim: str, reports: int, folder: Path, seed: int, tally: Tally
-) -> Life:
+def _recover(life: Life, victim: str, reports: int, folder: Path, seed: int, tally: Tally) -> Life:
     """Waits until the search reports again, with another driver where this one has ended."""
     if victim == "worker":
         if life.works_on(reports, _GONE_SECONDS) or life.process.poll() == 0:

@@ -122,7 +122,17 @@ def strace(tmp_path: Path) -> Callable[..., tuple[str, ...]]:
 
     def words(call: str, how: str) -> tuple[str, ...]:
         log = str(tmp_path / "strace")
-        return ("strace", "-f", "-qq", "-o", log, "-e", f"trace={call}", "-e", f"inject={call}:{how}")
+        return (
+            "strace",
+            "-f",
+            "-qq",
+            "-o",
+            log,
+            "-e",
+            f"trace={call}",
+            "-e",
+            f"inject={call}:{how}",
+        )
 
     return words
 
