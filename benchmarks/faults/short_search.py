@@ -22,7 +22,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from toprung.api.room import Room
 from toprung.core.clock import SystemClock
 from toprung.core.errors import Interrupted, ToprungError
 from toprung.core.files import read_json, write_json
@@ -30,6 +29,7 @@ from toprung.core.notice import has_notice
 from toprung.learn.fence import Fence
 from toprung.search.driver import Driver
 from toprung.search.plan import Plan
+from toprung.search.room import Room
 from toprung.search.runners import registry
 from toprung.search.schedulers.asha import Asha
 from toprung.search.searchers.random import Random

@@ -15,7 +15,6 @@ from typing import Any
 from toprung.api.courses import metric_of, phase_course, whole_course
 from toprung.api.curves import Curves
 from toprung.api.folder import Folder
-from toprung.api.room import Room
 from toprung.api.training import make_trainer
 from toprung.core.clock import Clock, SystemClock
 from toprung.core.errors import FixData, FixSpec, Problem
@@ -30,6 +29,7 @@ from toprung.judge.tensorboard import Scalars, rebuild
 from toprung.learn.backbone.load import check_backbone
 from toprung.search import runners
 from toprung.search.driver import Driver
+from toprung.search.room import Room
 from toprung.search.runners._base import Runner, Train
 from toprung.search.runners.virtual import Virtual, simulate, synthetic_curve
 from toprung.search.symptoms import find_nothing
