@@ -17,7 +17,7 @@ from toprung.trial.history import History
 from toprung.trial.journal import read_events
 
 pytestmark = pytest.mark.timeout(120)
-QUICK = ("--seconds", "0.004", "--trials", "6")
+QUICK = ("--seconds", "0.01", "--trials", "6")
 BALLAST = ("--ballast", "30000")
 
 
@@ -42,8 +42,11 @@ def test_a_search_waits_while_its_disk_is_full_and_goes_on_once_there_is_room(
     what: str, short, disk, stories: ModuleType, tmp_path: Path, record_property
 ) -> None:
     folder = disk("small", 2048) / "search"
-    heavy = BALLAST if what == "checkpoints" else ()
-    search = short(folder, *QUICK, *heavy)
+    folder.mkdir()
+    if what == "journal":
+        (tmp_path / "elsewhere").mkdir()
+        (folder / "trials").symlink_to(tmp_path / "elsewhere")
+    search = short(folder, *QUICK, *BALLAST)
     search.wait_for(lambda: search.lines() > 12)
     filling = fill(folder.parent)
     search.wait_for(lambda: "paused: " in search.said)

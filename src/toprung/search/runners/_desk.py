@@ -79,6 +79,8 @@ class Desk:
         slots: int,
         classify_loss: Callable[[BaseException], Failure],
         watchdog: Watchdog | None = None,
+        *,
+        pulse: Callable[[], None] | None = None,
     ) -> None:
         """Prepares the desk.
 
@@ -87,9 +89,11 @@ class Desk:
             slots: most trials at a time.
             classify_loss: what the error of a line means for the trial behind it.
             watchdog: says which trial hangs; None for the usual one.
+            pulse: called about every second; raises where no worker can be reached any more.
         """
         self._driver, self._slots, self._classify_loss = driver, slots, classify_loss
         self._watchdog = watchdog or Watchdog()
+        self._pulse = pulse
         self._looked = 0.0
         self.orders: deque[Assignment] = deque()
         self._inbox: SimpleQueue[Callable[[], None]] = SimpleQueue()
@@ -172,11 +176,13 @@ class Desk:
             self._driver.leave(self.orders.popleft().config.trial)
 
     def _look_after(self) -> None:
-        """Kills workers whose trials hang."""
+        """Kills workers whose trials hang; looks whether workers can be reached at all."""
         now, driver = self._driver.elapsed(), self._driver
         if now < self._looked + _LOOK_SECONDS:
             return
         self._looked = now
+        if self._pulse is not None:
+            self._pulse()
         for name, seat in list(self._seats.items()):
             if seat.trial is None or not seat.talking:
                 continue

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import ray
@@ -22,6 +21,7 @@ from toprung.core.errors import FixEnvironment, GiveUp, Interrupted
 from toprung.search.driver import Driver
 from toprung.search.runners._base import Runner, Train
 from toprung.search.runners._desk import Desk
+from toprung.search.runners._local import LocalRay, memory_kills
 from toprung.search.runners._resident import HANDLE, Resident
 from toprung.search.runners._worker import Manners
 from toprung.search.watchdog import Watchdog
@@ -42,6 +42,8 @@ _QUIET = {
     "TUNE_RESULT_BUFFER_LENGTH": "1",
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }
+_LOST_SECONDS = 5.0
+"""That Tune is given to end where its Ray is gone; it may wait for that for ever."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,8 @@ class Ray(Runner):
         # Tune prints each worker's death as a traceback; the driver tells it in one line.
         logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
         self._connect()
-        bridge = _Bridge(driver, self._slots(), self.watchdog)
+        local = LocalRay()
+        bridge = _Bridge(driver, self._slots(), self.watchdog, local)
         # Tune pickles its own state there; nobody reads it, and nobody else may.
         with tempfile.TemporaryDirectory(
             prefix="toprung-tune-", ignore_cleanup_errors=True
@@ -88,7 +91,7 @@ class Ray(Runner):
                 bridge.desk.serve()
             finally:
                 bridge.close()
-                placing.join()
+                placing.join(_LOST_SECONDS if local.is_lost else None)
         if driver.interrupted:
             raise Interrupted("the search was interrupted")
 
@@ -174,12 +177,12 @@ class _Bridge:
         is_over: whether no worker is needed any more.
     """
 
-    def __init__(self, driver: Driver, slots: int, watchdog: Watchdog) -> None:
+    def __init__(self, driver: Driver, slots: int, watchdog: Watchdog, local: LocalRay) -> None:
         self.slots = slots
         self.manners = Manners(driver.between, driver.plan.metric)
-        self.desk = Desk(driver, slots, self.classify, watchdog)
+        self.desk = Desk(driver, slots, self.classify, watchdog, pulse=local.check)
         self.is_over = False
-        self._memory_kills = _memory_kills()
+        self._memory_kills = memory_kills()
 
     def place(self, tuner: tune.Tuner) -> None:
         """Tune's own loop, until all is over."""
@@ -200,7 +203,7 @@ class _Bridge:
         text = str(error or "the worker died")
         lines = [line.strip() for line in text.splitlines() if line.strip()]
         message = lines[0] if lines else "the worker died"
-        kills = _memory_kills()
+        kills = memory_kills()
         memory = "OutOfMemory" in text or kills > self._memory_kills
         self._memory_kills = kills
         return Failure("out_of_memory" if memory else "infrastructure", message[:300])
@@ -287,12 +290,3 @@ class _Line:
         if self.process is not None:
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(self.process, signal.SIGKILL)
-
-
-def _memory_kills() -> int:
-    """How often this machine's kernel has killed a process for want of memory."""
-    try:
-        lines = Path("/proc/vmstat").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return 0
-    return sum(int(line.split()[1]) for line in lines if line.startswith("oom_kill "))
