@@ -24,6 +24,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -89,9 +90,9 @@ class Tally:
 class Life:
     """A driver's process, from its start to its end."""
 
-    def __init__(self, folder: Path, seed: int) -> None:
+    def __init__(self, folder: Path, seed: int, runner: str) -> None:
         self.journal = folder / "journal.jsonl"
-        command = [sys.executable, str(HERE / "short_search.py"), str(folder), "--runner", "ray"]
+        command = [sys.executable, str(HERE / "short_search.py"), str(folder), "--runner", runner]
         command += ["--trials", str(TRIALS), "--seed", str(seed), "--seconds", "0.02"]
         with (folder.parent / "log").open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
@@ -134,7 +135,12 @@ def disturb(root: Path, seed: int, tally: Tally, options: argparse.Namespace) ->
     chance = random.Random(f"{options.seed}/{seed}")
     folder = root / f"cut{seed}" / "search"
     folder.mkdir(parents=True)
-    life, killed = Life(folder, seed), []
+    killed: list[str] = []
+
+    def begin() -> Life:
+        return Life(folder, seed, options.runner)
+
+    life = begin()
     until = time.monotonic() + 900
     while time.monotonic() < until:
         before = life.reports()
@@ -143,28 +149,32 @@ def disturb(root: Path, seed: int, tally: Tally, options: argparse.Namespace) ->
             if code == 0:
                 break
             tally.problems.append(f"{(killed or ['driver'])[-1]}: ended with {code} unasked")
-            life = Life(folder, seed)
+            life = begin()
             continue
         time.sleep(chance.uniform(0.0, 1.0))
-        victim = chance.choice(VICTIMS)
+        victim = chance.choice(options.victims)
         process = life.find(victim)
         if process is None or tally.kills >= options.kills:
             if tally.kills >= options.kills:
                 life.process.wait(timeout=300)
                 break
             continue
+        if life.process.poll() is not None:
+            continue
         reports, began = life.reports(), time.monotonic()
         with suppress(OSError):
             os.kill(process, signal.SIGKILL)
         killed.append(victim)
-        life = _recover(life, victim, reports, folder, seed, tally)
+        life = _recover(life, victim, reports, begin, tally)
         tally.recoveries[victim].append(round(time.monotonic() - began, 2))
         print(f"{tally.kills}: {victim}, {tally.recoveries[victim][-1]} s", file=sys.stderr)
     life.end()
     _compare(root, folder, seed, tally, killed)
 
 
-def _recover(life: Life, victim: str, reports: int, folder: Path, seed: int, tally: Tally) -> Life:
+def _recover(
+    life: Life, victim: str, reports: int, again: Callable[[], Life], tally: Tally
+) -> Life:
     """Waits until the search reports again, with another driver where this one has ended."""
     if victim == "worker":
         if life.works_on(reports, _GONE_SECONDS) or life.process.poll() == 0:
@@ -179,7 +189,7 @@ def _recover(life: Life, victim: str, reports: int, folder: Path, seed: int, tal
         tally.hard += 1
         print(f"the driver hung after its {victim} was killed", file=sys.stderr)
     life.end()
-    life = Life(folder, seed)
+    life = again()
     life.works_on(reports, _GONE_SECONDS)
     return life
 
@@ -207,7 +217,7 @@ def _compare(root: Path, folder: Path, seed: int, tally: Tally, killed: list[str
 def main() -> None:
     """Kills, compares, records; exit code 1 where anything was lost, doubled or decided anew."""
     options = _options()
-    tally = Tally() if options.anew else Tally.read()
+    tally = Tally() if options.anew or options.dry else Tally.read()
     until = time.monotonic() + 60 * (options.minutes or 1e6)
     with tempfile.TemporaryDirectory(prefix="toprung-kills-") as folder:
         while tally.kills < options.kills and time.monotonic() < until:
@@ -225,6 +235,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--kills", type=int, default=200, help="in all")
     parser.add_argument("--minutes", type=float, help="begin no further search after so many")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--runner", default="ray", choices=("ray", "inline"))
+    parser.add_argument("--victims", nargs="*", default=VICTIMS, choices=VICTIMS)
     parser.add_argument("--anew", action="store_true", help="forget what was recorded")
     parser.add_argument("--dry", action="store_true", help="record nothing")
     return parser.parse_args()
