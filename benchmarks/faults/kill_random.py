@@ -145,10 +145,12 @@ def disturb(root: Path, seed: int, tally: Tally, options: argparse.Namespace) ->
     while time.monotonic() < until:
         before = life.reports()
         if not life.works_on(before, _GONE_SECONDS):
-            code = life.process.wait()
-            if code == 0:
+            if life.process.poll() == 0:
                 break
-            tally.problems.append(f"{(killed or ['driver'])[-1]}: ended with {code} unasked")
+            ended = life.process.poll()
+            what = "stands still" if ended is None else f"ended with {ended} unasked"
+            tally.problems.append(f"{(killed or ['driver'])[-1]}: {what}")
+            life.end()
             life = begin()
             continue
         time.sleep(chance.uniform(0.0, 1.0))
