@@ -13,6 +13,7 @@ from typing import Any
 
 from toprung.api.cleaning import Janitor
 from toprung.api.courses import metric_of, phase_course, whole_course
+from toprung.api.curves import Curves
 from toprung.api.folder import Folder, folder_of
 from toprung.api.probing import check_place
 from toprung.api.training import make_trainer
@@ -25,10 +26,11 @@ from toprung.judge import ensembles
 from toprung.judge.diagnoses._base import Facts
 from toprung.judge.diagnosing import Examiner
 from toprung.judge.ensembles._base import Ensemble
-from toprung.judge.tensorboard import Scalars
+from toprung.judge.tensorboard import Scalars, rebuild
 from toprung.learn.backbone.locate import check_backbone
 from toprung.search import runners
 from toprung.search.driver import Driver
+from toprung.search.room import Room
 from toprung.search.runners._base import Runner, Train
 from toprung.search.runners.virtual import Virtual, simulate, synthetic_curve
 from toprung.search.symptoms import find_nothing
@@ -136,11 +138,15 @@ def _opened(spec: SearchSpec, folder: Folder, settings: Settings) -> Iterator[Ru
         check_place(folder)
     _begin(spec, folder)
     folder.publish()
-    with Journal(folder.root, clock, durable=not simulated, push=folder.push) as journal:
+    room = Room(folder.root)
+    with Journal(
+        folder.root, clock, durable=not simulated, push=folder.push, patience=room
+    ) as journal:
         folder.pause.unlink(missing_ok=True)
         sweep(folder.root)
-        scalars = Scalars(folder.trials, spec.space, spec.metric, earlier=journal.earlier)
-        driver = _driver(spec, journal, (scalars, *settings.watchers), data)
+        curves = _curves(spec, folder, journal)
+        driver = _driver(spec, journal, (curves, *settings.watchers), data)
+        room.is_over = lambda: driver.interrupted
         try:
             if data:
                 _same_data(spec, data, driver)
@@ -156,7 +162,13 @@ def _opened(spec: SearchSpec, folder: Folder, settings: Settings) -> Iterator[Ru
                 driver.watch(Janitor(folder, driver, spec.disk_gib, method.candidates))
             yield Run(spec, folder, driver, runner, train, method, data, settings.simulation)
         finally:
-            scalars.close()
+            curves.close()
+
+
+def _curves(spec: SearchSpec, folder: Folder, journal: Journal) -> Curves:
+    log = (folder.trials, spec.space, spec.metric)
+    scalars = Scalars(*log, earlier=journal.earlier)
+    return Curves(scalars, lambda: rebuild(*log, read_events(folder.journal)))
 
 
 def check_rows(spec: SearchSpec, data: Dataset) -> None:
@@ -247,8 +259,12 @@ def _same_spec(spec: SearchSpec, folder: Folder) -> None:
         return
     if folder.spec.read_text(encoding="utf-8") == spec.resolved:
         return
-    then = folder.spec.read_text(encoding="utf-8").splitlines()
-    changed = [line for line in spec.resolved.splitlines() if line not in then]
+    # What an older toprung wrote may lack keys that have defaults now.
+    then = reopen(folder).resolved
+    if then == spec.resolved:
+        return
+    lines = then.splitlines()
+    changed = [line for line in spec.resolved.splitlines() if line not in lines]
     shown = f" It has no line '{changed[0].strip()}'." if changed else ""
     raise FixSpec(
         spec.path,

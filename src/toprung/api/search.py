@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -127,8 +127,9 @@ class Search:
         """
         self._paused = True
         if self._run is not None:
-            self.folder.ask_to_pause()
             self._run.driver.interrupted = True
+            with suppress(OSError):
+                self.folder.ask_to_pause()
 
     @contextmanager
     def _open(self) -> Iterator[Run]:

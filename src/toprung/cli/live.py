@@ -86,7 +86,7 @@ class View:
             return f"gate after phase {event['phase']}: {action}, because {event['reason']}"
         if kind in ("probed", "cleaned"):
             return _place_words(event)
-        if kind in ("failed", "finalist"):
+        if kind in ("failed", "finalist", "held", "left"):
             return f"{trial} {event['reason']}"
         if kind == "diagnosed":
             return f"{trial} {event['title']}: {event['evidence']}"

@@ -26,6 +26,7 @@ from toprung.cli import (
 )
 from toprung.cli.console import ERRORS
 from toprung.core.errors import FixEnvironment, Interrupted, ToprungError
+from toprung.core.files import NO_ROOM
 
 app = typer.Typer(
     name="toprung",
@@ -91,6 +92,8 @@ def main() -> None:
         _trace()
         told = f"{type(error).__name__}: {error}".strip().partition("\n")[0]
         advice = f"Run 'toprung --debug {sys.argv[1] if sys.argv[1:] else ''} ...' to see where."
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            advice = "Nothing that was journaled is lost. Make room, then run the same again."
         ERRORS.print(f"[bold red]error:[/] {escape(told)}\n{escape(advice)}", highlight=False)
         environment = isinstance(error, OSError | MemoryError)
         sys.exit(FixEnvironment.exit_code if environment else ToprungError.exit_code)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal, Self
 
 from toprung.core.clock import Clock, SystemClock
+from toprung.core.notice import has_notice
 from toprung.data.dataset import Dataset
 from toprung.learn.backbone.brought import bring
 from toprung.learn.backbone.card import Card
@@ -82,6 +83,10 @@ class Plan:
         folder, cache = root / name / "trials", root / ".cache"
         bring(self.offered, Store(place), cache)
         return replace(self, folder=folder, cache=cache, pause_file=sign)
+
+    def is_paused(self) -> bool:
+        """Whether trials are to save themselves and leave: all, or those of this process."""
+        return has_notice() or (self.pause_file is not None and self.pause_file.exists())
 
     def trained_splits(self) -> list[str]:
         """Names of the splits that are trained on; empty and absent ones left out."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from toprung.core.errors import Interrupted
@@ -48,6 +48,10 @@ class Trainer(Plan):
         torch.set_num_threads(self.cpus)
         trial = run.Run(plan, assignment)
         where = trial.device
+        note = ""
+        if trial.reached < assignment.start:
+            lost = f"checkpoint {assignment.start} was lost or damaged"
+            note = f"{lost}; went on from {trial.reached}"
         try:
             yield from [report for report in trial.reports if report.resource > assignment.start]
             for point in self.resource.points:
@@ -56,7 +60,8 @@ class Trainer(Plan):
                 report = self._advance(trial, point)
                 # Those up to the start were reported in an earlier life, its checkpoints gone.
                 if point > assignment.start:
-                    yield report
+                    yield replace(report, note=note)
+                    note = ""
         finally:
             del trial
             device.give_back(where)

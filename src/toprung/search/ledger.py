@@ -73,6 +73,13 @@ class Ledger:
         """Seconds of search time so far, over all openings."""
         return self._journal.elapsed()
 
+    def wait(self, why: str, seconds: float) -> bool:
+        """Waits for room on some storage, at most so long; see ``Journal.wait``."""
+        tries_again = self._journal.wait(why, seconds)
+        if tries_again:
+            self._journal.goes_on()
+        return tries_again
+
     def _tell(self) -> None:
         told, self._untold = self._untold, []
         for event in told:

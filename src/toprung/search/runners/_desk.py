@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from toprung.search.driver import Driver
 from toprung.search.runners._worker import GO_ON, REST, write_order
+from toprung.search.watchdog import Watchdog
 from toprung.trial.config import Assignment
 from toprung.trial.decision import Continue, Failure
 from toprung.trial.report import Report
@@ -35,6 +36,10 @@ class Line(Protocol):
         """Lets the worker go."""
         ...
 
+    def kill(self) -> None:
+        """Ends the worker at once, whatever it does; it may be unable to hear."""
+        ...
+
 
 @dataclass
 class _Seat:
@@ -45,6 +50,7 @@ class _Seat:
         word: to be told next; None to listen only.
         heard: number of the last thing that it said.
         talking: whether it was asked and has not answered.
+        since: search time at which it was last asked, or last said something.
     """
 
     line: Line
@@ -52,6 +58,7 @@ class _Seat:
     word: str | None = None
     heard: int = 0
     talking: bool = False
+    since: float = 0.0
 
 
 class Desk:
@@ -59,14 +66,21 @@ class Desk:
 
     All that is heard at one moment is handed to the driver in the order of its arrival, waits
     for the disk together, and only then is answered. An assignment goes to a worker that rests;
-    where there is none it waits in ``orders`` for one to come.
+    where there is none it waits in ``orders`` for one to come. A worker whose trial hangs is
+    killed; a worker that is lost has lost its seat, so nothing that it says later is heard.
 
     Attributes:
         orders: assignments that no worker has yet.
     """
 
     def __init__(
-        self, driver: Driver, slots: int, classify_loss: Callable[[BaseException], Failure]
+        self,
+        driver: Driver,
+        slots: int,
+        classify_loss: Callable[[BaseException], Failure],
+        watchdog: Watchdog | None = None,
+        *,
+        pulse: Callable[[], None] | None = None,
     ) -> None:
         """Prepares the desk.
 
@@ -74,8 +88,13 @@ class Desk:
             driver: of the search.
             slots: most trials at a time.
             classify_loss: what the error of a line means for the trial behind it.
+            watchdog: says which trial hangs; None for the usual one.
+            pulse: called about every second; raises where no worker can be reached any more.
         """
         self._driver, self._slots, self._classify_loss = driver, slots, classify_loss
+        self._watchdog = watchdog or Watchdog()
+        self._pulse = pulse
+        self._looked = 0.0
         self.orders: deque[Assignment] = deque()
         self._inbox: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._seats: dict[str, _Seat] = {}
@@ -97,6 +116,7 @@ class Desk:
                 for take in self._heard():
                     take()
                     self._fill()
+                self._look_after()
                 if self._driver.interrupted:
                     self._drop_orders()
             self._answer()
@@ -155,6 +175,24 @@ class Desk:
         while self.orders:
             self._driver.leave(self.orders.popleft().config.trial)
 
+    def _look_after(self) -> None:
+        """Kills workers whose trials hang; looks whether workers can be reached at all."""
+        now, driver = self._driver.elapsed(), self._driver
+        if now < self._looked + _LOOK_SECONDS:
+            return
+        self._looked = now
+        if self._pulse is not None:
+            self._pulse()
+        for name, seat in list(self._seats.items()):
+            if seat.trial is None or not seat.talking:
+                continue
+            record = driver.history.trials[seat.trial]
+            point = driver.plan.resource.next_point(record.resource)
+            why = self._watchdog.judge(now - seat.since, record, point, driver.history)
+            if why:
+                seat.line.kill()
+                self._lose(name, Failure("hung", why))
+
     def _greet(self, name: str, line: Line) -> None:
         self._came += 1
         self._seats[name] = _Seat(line)
@@ -184,7 +222,7 @@ class Desk:
         if error is not None:
             self._lose(name, self._classify_loss(error))
             return
-        seat.talking = False
+        seat.talking, seat.since = False, self._driver.elapsed()
         self._due.append(name)
         for said in json.loads(answer.result()):
             # What comes twice was answered before, and a second answer would be one too many;
@@ -195,6 +233,9 @@ class Desk:
                 continue
             if self._take(said):
                 seat.word = GO_ON if said["waits"] else None
+            elif said.get("goes"):
+                self._see_off(name)
+                return
             else:
                 seat.trial, seat.word = None, REST
                 self._idle.append(name)
@@ -206,8 +247,14 @@ class Desk:
         if "failure" in said:
             self._driver.fail(said["trial"], Failure(**said["failure"]))
         else:
-            self._driver.leave(said["trial"])
+            why = "its worker was told to go, and has saved it" if said.get("goes") else ""
+            self._driver.leave(said["trial"], why)
         return False
+
+    def _see_off(self, name: str) -> None:
+        """A worker goes of itself; its trial has been seen to."""
+        self._lost.add(name)
+        self._seats.pop(name).line.leave()
 
     def _answer(self) -> None:
         due, self._due = self._due, []
@@ -215,6 +262,7 @@ class Desk:
             seat = self._seats.get(name)
             if seat is not None and not seat.talking and (seat.trial or seat.word):
                 word, seat.word, seat.talking = seat.word, None, True
+                seat.since = self._driver.elapsed()
                 seat.line.talk(word).add_done_callback(partial(self._ring, name))
 
     def _ring(self, name: str, answer: Future[str]) -> None:

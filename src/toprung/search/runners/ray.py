@@ -9,8 +9,8 @@ import tempfile
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
-from pathlib import Path
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 import ray
@@ -21,9 +21,11 @@ from toprung.core.errors import FixEnvironment, GiveUp, Interrupted
 from toprung.search.driver import Driver
 from toprung.search.runners._base import Runner, T, Train
 from toprung.search.runners._desk import Desk
+from toprung.search.runners._local import LocalRay, memory_kills
 from toprung.search.runners._nodes import ask_nodes
 from toprung.search.runners._resident import HANDLE, Resident
 from toprung.search.runners._worker import Manners
+from toprung.search.watchdog import Watchdog
 from toprung.trial.decision import Failure
 
 _QUIET = {
@@ -41,6 +43,8 @@ _QUIET = {
     "TUNE_RESULT_BUFFER_LENGTH": "1",
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }
+_LOST_SECONDS = 5.0
+"""That Tune is given to end where its Ray is gone; it may wait for that for ever."""
 
 
 @dataclass(frozen=True)
@@ -55,11 +59,13 @@ class Ray(Runner):
         address: of a running cluster, as ``ray.init`` takes it; None starts a local Ray.
         cpus: per trial; also the threads of its worker.
         gpus: per trial; a fraction shares a GPU.
+        watchdog: says which trial hangs.
     """
 
     address: str | None = None
     cpus: int = 1
     gpus: float = 0.0
+    watchdog: Watchdog = field(default_factory=Watchdog)
 
     def run(self, driver: Driver, train: Train) -> None:
         """Works through the driver's assignments with workers that ``ray.tune.Tuner`` places.
@@ -73,7 +79,8 @@ class Ray(Runner):
         # Tune prints each worker's death as a traceback; the driver tells it in one line.
         logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
         self._connect()
-        bridge = _Bridge(driver, self._slots())
+        local = LocalRay()
+        bridge = _Bridge(driver, self._slots(), self.watchdog, local)
         # Tune pickles its own state there; nobody reads it, and nobody else may.
         with tempfile.TemporaryDirectory(
             prefix="toprung-tune-", ignore_cleanup_errors=True
@@ -85,7 +92,7 @@ class Ray(Runner):
                 bridge.desk.serve()
             finally:
                 bridge.close()
-                placing.join()
+                placing.join(_LOST_SECONDS if local.is_lost else None)
         if driver.interrupted:
             raise Interrupted("the search was interrupted")
 
@@ -126,8 +133,12 @@ class Ray(Runner):
                 f"'{self.address}' is a Ray Client address, and Tune does not run through it. Give "
                 f"the head's own address, host:port, or 'auto' on a machine of the cluster."
             )
-        # Ray puts its own handler for SIGTERM in the place of the caller's.
-        before = signal.getsignal(signal.SIGTERM)
+        # Ray puts its own handler for SIGTERM in the place of the caller's. Its processes must not
+        # go down with the terminal: what is ignored here they ignore too.
+        alone = threading.current_thread() is threading.main_thread()
+        before = {name: signal.getsignal(name) for name in (signal.SIGTERM, signal.SIGHUP)}
+        if alone:
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
         local: dict[str, Any] = {"num_cpus": os.cpu_count(), "object_store_memory": 1 << 30}
         try:
             ray.init(
@@ -144,8 +155,9 @@ class Ray(Runner):
                 f"for a token needs RAY_AUTH_MODE=token in the environment, and its "
                 f"~/.ray/auth_token."
             ) from None
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, before)
+        finally:
+            for name, handler in before.items() if alone else ():
+                signal.signal(name, handler)
 
     def _slots(self) -> int:
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
@@ -178,12 +190,12 @@ class _Bridge:
         is_over: whether no worker is needed any more.
     """
 
-    def __init__(self, driver: Driver, slots: int) -> None:
+    def __init__(self, driver: Driver, slots: int, watchdog: Watchdog, local: LocalRay) -> None:
         self.slots = slots
         self.manners = Manners(driver.between, driver.plan.metric)
-        self.desk = Desk(driver, slots, self.classify)
+        self.desk = Desk(driver, slots, self.classify, watchdog, pulse=local.check)
         self.is_over = False
-        self._memory_kills = _memory_kills()
+        self._memory_kills = memory_kills()
 
     def place(self, tuner: tune.Tuner) -> None:
         """Tune's own loop, until all is over."""
@@ -204,7 +216,7 @@ class _Bridge:
         text = str(error or "the worker died")
         lines = [line.strip() for line in text.splitlines() if line.strip()]
         message = lines[0] if lines else "the worker died"
-        kills = _memory_kills()
+        kills = memory_kills()
         memory = "OutOfMemory" in text or kills > self._memory_kills
         self._memory_kills = kills
         return Failure("out_of_memory" if memory else "infrastructure", message[:300])
@@ -249,7 +261,9 @@ class _Door(tune.Callback):
     ) -> None:
         actor = result.pop(HANDLE, None)
         if actor is not None:
-            self._bridge.desk.come(trial.trial_id, _Line(actor))
+            here = result.get("node_ip") == ray.util.get_node_ip_address()
+            process = result.get("pid") if here else None
+            self._bridge.desk.come(trial.trial_id, _Line(actor, process))
 
     def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
         error = trial.get_pickled_error() or trial.get_error()
@@ -271,9 +285,10 @@ class _End(tune.Stopper):
 
 @dataclass(frozen=True)
 class _Line:
-    """The way to a worker: calls of its actor."""
+    """The way to a worker: calls of its actor, and its process where that is on this machine."""
 
     actor: Any
+    process: int | None = None
 
     def talk(self, word: str | None) -> Future[str]:
         answer: Future[str] = self.actor.talk.remote(word).future()
@@ -282,11 +297,9 @@ class _Line:
     def leave(self) -> None:
         self.actor.leave.remote()
 
-
-def _memory_kills() -> int:
-    """How often this machine's kernel has killed a process for want of memory."""
-    try:
-        lines = Path("/proc/vmstat").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return 0
-    return sum(int(line.split()[1]) for line in lines if line.startswith("oom_kill "))
+    def kill(self) -> None:
+        ray.kill(self.actor, no_restart=True)
+        # A process that is stopped does not hear of it.
+        if self.process is not None:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(self.process, signal.SIGKILL)
