@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import tempfile
 import threading
-from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,14 +15,18 @@ import ray
 from ray import tune
 from ray.tune.search import Searcher
 
-from toprung.core.errors import FixEnvironment, GiveUp, Interrupted
+from toprung.core.errors import GiveUp, Interrupted
 from toprung.search.driver import Driver
 from toprung.search.runners._base import Runner, Train
+from toprung.search.runners._capacity import Need, count_slots
+from toprung.search.runners._connection import connect
 from toprung.search.runners._desk import Desk
 from toprung.search.runners._resident import HANDLE, Resident
+from toprung.search.runners._shares import Pulse, alive_nodes
 from toprung.search.runners._worker import Manners
 from toprung.trial.decision import Failure
 
+_MOST_PENDING = 10_000
 _QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
@@ -54,11 +56,20 @@ class Ray(Runner):
         address: of a running cluster, as ``ray.init`` takes it; None starts a local Ray.
         cpus: per trial; also the threads of its worker.
         gpus: per trial; a fraction shares a GPU.
+        memory: bytes of a trial, as forecast; it is placed where they are. 0 where unknown.
+        priority: of this search among those that share the cluster.
+        workers: most trials at a time; None for as many as there is room for.
+        trusts_open: whether a cluster may be used that is not of this machine and asks for no
+            token.
     """
 
     address: str | None = None
     cpus: int = 1
     gpus: float = 0.0
+    memory: int = 0
+    priority: float = 1.0
+    workers: int | None = None
+    trusts_open: bool = False
 
     def run(self, driver: Driver, train: Train) -> None:
         """Works through the driver's assignments with workers that ``ray.tune.Tuner`` places.
@@ -71,8 +82,10 @@ class Ray(Runner):
         os.environ.update(_QUIET)
         # Tune prints each worker's death as a traceback; the driver tells it in one line.
         logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-        self._connect()
-        bridge = _Bridge(driver, self._slots())
+        connect(self.address, trusts_open=self.trusts_open)
+        need = Need(self.cpus, self.gpus, self.memory)
+        pulse = None if self.address is None else Pulse(need, self.priority, self.workers)
+        bridge = _Bridge(driver, pulse.slots(None) if pulse else self._slots(need))
         # Tune pickles its own state there; nobody reads it, and nobody else may.
         with tempfile.TemporaryDirectory(
             prefix="toprung-tune-", ignore_cleanup_errors=True
@@ -80,19 +93,29 @@ class Ray(Runner):
             tuner = self._tuner(bridge, train, scratch)
             placing = threading.Thread(target=bridge.place, args=(tuner,), daemon=True)
             placing.start()
+            if pulse is not None:
+                pulse.start(bridge.desk)
             try:
                 bridge.desk.serve()
             finally:
                 bridge.close()
                 placing.join()
+                if pulse is not None:
+                    pulse.stop()
         if driver.interrupted:
             raise Interrupted("the search was interrupted")
 
+    def _slots(self, need: Need) -> int:
+        """Of the nodes that are there; of a cluster, which may grow, a Pulse says."""
+        slots = count_slots(alive_nodes(), need)
+        return min(slots, self.workers or slots)
+
     def _tuner(self, bridge: _Bridge, train: Train, scratch: str) -> tune.Tuner:
-        os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(bridge.slots)
+        # The desk asks for no more workers than there are slots, and a cluster may grow.
+        os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(max(bridge.slots, _MOST_PENDING))
         worker = tune.with_parameters(Resident, train=train, manners=bridge.manners)
         return tune.Tuner(
-            tune.with_resources(worker, {"cpu": self.cpus, "gpu": self.gpus}),
+            tune.with_resources(worker, Need(self.cpus, self.gpus, self.memory).bundle()),
             tune_config=tune.TuneConfig(search_alg=_Slots(bridge), num_samples=-1),
             run_config=tune.RunConfig(
                 storage_path=scratch,
@@ -104,55 +127,6 @@ class Ray(Runner):
                 failure_config=tune.FailureConfig(max_failures=0),
             ),
         )
-
-    def _connect(self) -> None:
-        if ray.is_initialized():
-            return
-        if (self.address or "").startswith("ray://"):
-            raise FixEnvironment(
-                f"'{self.address}' is a Ray Client address, and Tune does not run through it. Give "
-                f"the head's own address, host:port, or 'auto' on a machine of the cluster."
-            )
-        # Ray puts its own handler for SIGTERM in the place of the caller's.
-        before = signal.getsignal(signal.SIGTERM)
-        local: dict[str, Any] = {"num_cpus": os.cpu_count(), "object_store_memory": 1 << 30}
-        try:
-            ray.init(
-                address=self.address or "local",
-                include_dashboard=False if self.address is None else None,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-                **(local if self.address is None else {}),
-            )
-        except (ConnectionError, RuntimeError, ValueError) as error:
-            raise FixEnvironment(
-                f"No Ray cluster answers at '{self.address}': {error}. Start one with 'ray start "
-                f"--head', or leave --address out to run on this machine. A cluster that asks "
-                f"for a token needs RAY_AUTH_MODE=token in the environment, and its "
-                f"~/.ray/auth_token."
-            ) from None
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, before)
-
-    def _slots(self) -> int:
-        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-        slots = sum(self._trials_on(node) for node in nodes)
-        if slots == 0:
-            largest = max(nodes, key=lambda node: node.get("CPU", 0.0))
-            has = f"{largest.get('CPU', 0):g} CPUs and {largest.get('GPU', 0):g} GPUs"
-            raise FixEnvironment(
-                f"A trial asks for {self.cpus} CPUs and {self.gpus:g} GPUs, but the largest node "
-                f"has {has}. Lower trial.cpus or trial.gpus, or join a larger node."
-            )
-        return slots
-
-    def _trials_on(self, node: Mapping[str, float]) -> int:
-        slots = int(node.get("CPU", 0.0) // self.cpus)
-        if self.gpus:
-            gpus = node.get("GPU", 0.0)
-            per_gpu = int(1 / self.gpus) if self.gpus <= 1 else 0
-            slots = min(slots, int(gpus) * per_gpu if per_gpu else int(gpus // self.gpus))
-        return slots
 
 
 class _Bridge:

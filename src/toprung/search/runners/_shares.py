@@ -1,0 +1,141 @@
+"""A cluster's searches tell each other what they want, and each keeps to its share."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from typing import Any
+
+import ray
+from ray.exceptions import RayError
+
+from toprung.core.errors import FixEnvironment
+from toprung.search.runners._capacity import Need, Node, count_slots
+from toprung.search.runners._desk import Desk
+from toprung.search.shares import Claim, shares
+
+NAME, NAMESPACE = "toprung-shares-1", "toprung"
+BEAT_SECONDS = 1.0
+_FORGET_SECONDS = 15.0
+_ANSWER_SECONDS = 5.0
+
+
+class Table:
+    """A list of claims that lives on the cluster; who does not come again is forgotten."""
+
+    def __init__(self) -> None:
+        self._claims: dict[str, tuple[float, str]] = {}
+
+    def claim(self, name: str, claim: str) -> list[str]:
+        """Notes a claim, as JSON, and gives all that stand."""
+        now = time.monotonic()
+        self._claims[name] = (now, claim)
+        kept = {n: c for n, c in self._claims.items() if now - c[0] < _FORGET_SECONDS}
+        self._claims = kept
+        return [text for _, text in kept.values()]
+
+    def leave(self, name: str) -> None:
+        """Strikes a claim out."""
+        self._claims.pop(name, None)
+
+
+def alive_nodes() -> list[Node]:
+    """What each node has that is alive, by Ray's names."""
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
+def possible_nodes() -> list[Node]:
+    """The nodes that are there, and those that an autoscaler may start when they are asked for."""
+    there = alive_nodes()
+    config = ray._private.state.state.get_cluster_config()
+    if config is None:
+        return there
+    found: list[Node] = []
+    for group in config.node_group_configs:
+        # An autoscaler that names no maximum has no end; a trial needs one node of a kind.
+        count = max(0, min(int(group.max_count), 1000)) if group.max_count != -1 else 1000
+        found += [dict(group.resources)] * count
+    return found if len(found) > len(there) else there
+
+
+class Pulse:
+    """Looks every second at how large the cluster is and who shares it, and tells the desk."""
+
+    def __init__(self, need: Need, priority: float, most: int | None) -> None:
+        """Prepares it.
+
+        Args:
+            need: of one trial.
+            priority: of this search among those on the cluster.
+            most: trials at a time, whatever there is; None for no limit.
+        """
+        self._need, self._most = need, most
+        resource, size = need.dearest
+        self._claim = Claim(ray.get_runtime_context().get_job_id(), priority, None, size, resource)
+        self._table: Any = None
+        self._told = 0
+        self._over = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def slots(self, wants: int | None) -> int:
+        """How many trials may train now.
+
+        Args:
+            wants: trials that there is work for; None where any number would be welcome.
+
+        Raises:
+            FixEnvironment: no node, there or to be had, is large enough for one.
+        """
+        nodes = possible_nodes()
+        slots = count_slots(nodes, self._need)
+        claims = self._claims(wants)
+        if len(claims) > 1:
+            slots = min(slots, shares(claims, _total(nodes))[self._claim.name])
+        self._told = slots if self._most is None else min(slots, self._most)
+        return self._told
+
+    def start(self, desk: Desk) -> None:
+        """Begins to look, in a thread of its own."""
+        self._thread = threading.Thread(target=self._beat, args=(desk,), name="shares", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Looks no more, and leaves the others this search's share."""
+        self._over.set()
+        if self._thread is not None:
+            self._thread.join()
+        if self._table is not None:
+            with suppress(RayError):
+                self._table.leave.remote(self._claim.name)
+
+    def _beat(self, desk: Desk) -> None:
+        while not self._over.wait(BEAT_SECONDS):
+            before = self._told
+            # Where no node is left, or the head does not answer, what runs goes on.
+            with suppress(FixEnvironment, RayError, OSError):
+                if self.slots(desk.wants) != before:
+                    desk.allow(self._told)
+
+    def _claims(self, wants: int | None) -> list[Claim]:
+        mine = {**asdict(self._claim), "wants": wants}
+        try:
+            if self._table is None:
+                made = ray.remote(num_cpus=0, max_restarts=-1)(Table)
+                self._table = made.options(
+                    name=NAME, namespace=NAMESPACE, lifetime="detached", get_if_exists=True
+                ).remote()
+            answer = self._table.claim.remote(self._claim.name, json.dumps(mine))
+            found: list[str] = ray.get(answer, timeout=_ANSWER_SECONDS)
+        except (RayError, ValueError):
+            self._table = None  # Its node is gone; a new one is made with the next beat.
+            return []
+        return [Claim(**json.loads(text)) for text in found]
+
+
+def _total(nodes: Sequence[Node]) -> Mapping[str, float]:
+    names = ("CPU", "GPU")
+    return {name: sum(node.get(name, 0.0) for node in nodes) for name in names}
