@@ -59,6 +59,8 @@ class Settings:
     Attributes:
         runner: name of the runner.
         address: of a Ray cluster; None for this machine.
+        priority: among the searches that share the cluster.
+        trusts_open: whether a cluster on a network may be used that asks for no token.
         results: folder that holds a folder a search.
         watchers: called with each event.
         simulation: what the virtual runner takes for a training.
@@ -71,6 +73,8 @@ class Settings:
     watchers: Sequence[Watcher] = ()
     simulation: Simulation = synthetic
     workers: int = 4
+    priority: float = 1.0
+    trusts_open: bool = False
 
 
 @dataclass(frozen=True)
@@ -114,7 +118,7 @@ def open_run(spec: SearchSpec, folder: Folder, settings: Settings) -> Iterator[R
         GiveUp: another driver is at work in the folder, or its journal is damaged.
     """
     _same_spec(spec, folder)
-    runner = _runner(spec, settings)
+    runner = _runner(spec, settings, folder)
     simulated = isinstance(runner, Virtual)
     _same_clock(spec, folder, simulated)
     data = None if simulated else load_dataset(spec.data, spec.seed)
@@ -199,11 +203,25 @@ def reopen(folder: Folder) -> SearchSpec:
     return load_spec(str(folder.spec))
 
 
-def _runner(spec: SearchSpec, settings: Settings) -> Runner:
+def _runner(spec: SearchSpec, settings: Settings, folder: Folder) -> Runner:
     on_ray = {"address": settings.address, "cpus": spec.cpus, "gpus": spec.gpus}
+    on_ray |= {"memory": _trial_memory(spec, folder), "priority": settings.priority}
+    on_ray |= {"trusts_open": settings.trusts_open}
     options: dict[str, dict[str, Any]] = {"ray": on_ray}
     options["virtual"] = {"workers": settings.workers}
     return runners.registry.make(settings.runner, options.get(settings.runner, {}))
+
+
+def _trial_memory(spec: SearchSpec, folder: Folder) -> int:
+    """Bytes that a trial is placed with: the spec's, or a forecast's with a quarter to spare."""
+    if spec.memory_gib is not None:
+        return int(spec.memory_gib * 2**30)
+    try:
+        said = read_json(folder.forecast)
+        known = said["forecast"]["trial_memory_bytes"] if said["spec"] == spec.resolved else 0
+        return int(1.25 * known)
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0
 
 
 def _driver(

@@ -62,6 +62,7 @@ LIMITS = {
     "margin": _SHARE,
     "gpus": Limit(0),
     "cache_gib": Limit(0),
+    "memory_gib": _ABOVE_0,
     "heads": Limit(1, 256),
     "hidden": Limit(1, 65_536),
     "jitter": Limit(0, 10),

@@ -49,6 +49,7 @@ class SearchSpec:
         cards: backbone of the space by name.
         phases: of the plan; empty where the search has one alone.
         gates: what is asked after each phase, in this order.
+        memory_gib: of a node, that a trial is promised; None is what ``estimate`` forecast.
     """
 
     name: str
@@ -73,6 +74,7 @@ class SearchSpec:
     cards: Mapping[str, Card]
     phases: tuple[Phase, ...] = ()
     gates: tuple[Gate, ...] = ()
+    memory_gib: float | None = None
 
     @property
     def by_class(self) -> bool:
@@ -98,7 +100,7 @@ class SearchSpec:
 
     def _tree(self) -> dict[str, Any]:
         resource = self.resource
-        tree = {
+        tree: dict[str, Any] = {
             "name": self.name,
             "task": self.task,
             "data": self._data_tree(),
@@ -119,6 +121,8 @@ class SearchSpec:
             "first": [dict(values) for values in self.first],
             "seed": self.seed,
         }
+        if self.memory_gib is not None:
+            tree["trial"]["memory_gib"] = self.memory_gib
         if self.metric.floor is not None:
             tree["constraints"] = {"recall": self.metric.floor}
         if self.phases:
