@@ -61,6 +61,8 @@ class Settings:
         address: of a Ray cluster; None for this machine.
         priority: among the searches that share the cluster.
         trusts_open: whether a cluster on a network may be used that asks for no token.
+        at_once: trials at a time that an autoscaling cluster is asked for; None for as many as
+            its nodes hold.
         results: folder that holds a folder a search.
         watchers: called with each event.
         simulation: what the virtual runner takes for a training.
@@ -75,6 +77,7 @@ class Settings:
     workers: int = 4
     priority: float = 1.0
     trusts_open: bool = False
+    at_once: int | None = None
 
 
 @dataclass(frozen=True)
@@ -206,7 +209,7 @@ def reopen(folder: Folder) -> SearchSpec:
 def _runner(spec: SearchSpec, settings: Settings, folder: Folder) -> Runner:
     on_ray = {"address": settings.address, "cpus": spec.cpus, "gpus": spec.gpus}
     on_ray |= {"memory": _trial_memory(spec, folder), "priority": settings.priority}
-    on_ray |= {"trusts_open": settings.trusts_open}
+    on_ray |= {"trusts_open": settings.trusts_open, "workers": settings.at_once}
     options: dict[str, dict[str, Any]] = {"ray": on_ray}
     options["virtual"] = {"workers": settings.workers}
     return runners.registry.make(settings.runner, options.get(settings.runner, {}))

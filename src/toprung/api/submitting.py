@@ -6,7 +6,7 @@ import secrets
 import shlex
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -78,8 +78,7 @@ def submit_resume(
     words = ("resume", name, *(("--trials", f"+{more_trials}") if more_trials else ()))
     with tempfile.TemporaryDirectory(prefix="toprung-") as folder:
         (Path(folder) / "README").write_text("A search is gone on with here.\n", encoding="utf-8")
-        placed = Settings(results=results, priority=settings.priority,
-                          trusts_open=settings.trusts_open)  # fmt: skip
+        placed = replace(settings, results=results)
         return _send(server, words, name, placed, Path(folder)), True
 
 
@@ -154,6 +153,8 @@ def _send(
     given = ["--address", "auto", "--results", settings.results]
     if settings.priority != 1.0:
         given += ["--priority", f"{settings.priority:g}"]
+    if settings.at_once is not None:
+        given += ["--at-once", str(settings.at_once)]
     if settings.trusts_open:
         given += ["--allow-open-cluster"]
     notes = {OURS: __version__, "name": name, "results": settings.results, "verb": words[0]}

@@ -54,6 +54,15 @@ AllowOpen = Annotated[
         "--allow-open-cluster", help="Use a cluster on a network even if it asks for no token."
     ),
 ]
+AtOnce = Annotated[
+    int | None,
+    typer.Option(
+        "--at-once",
+        min=1,
+        help="Trials at a time, at most; a cluster that starts nodes when they are asked for is "
+        "asked for so many. Without it, as many as the nodes hold.",
+    ),
+]
 Detach = Annotated[
     bool, typer.Option("--detach", help="Send the search to the cluster, and do not follow it.")
 ]

@@ -12,6 +12,7 @@ from toprung.api.submitting import submit_resume
 from toprung.cli.options import (
     Address,
     AllowOpen,
+    AtOnce,
     ClusterFile,
     Detach,
     Priority,
@@ -40,6 +41,7 @@ def resume(
     address: Address = None,
     cluster: ClusterFile = None,
     priority: Priority = 1.0,
+    at_once: AtOnce = None,
     allow_open: AllowOpen = False,
     detach: Detach = False,
 ) -> None:
@@ -50,7 +52,12 @@ def resume(
     Example: toprung resume quickstart --trials +20
     """
     settings = Settings(
-        runner=runner, address=address, results=results, priority=priority, trusts_open=allow_open
+        runner=runner,
+        address=address,
+        results=results,
+        priority=priority,
+        at_once=at_once,
+        trusts_open=allow_open,
     )
     more = int(trials.lstrip("+"))
     if is_remote(address, cluster):

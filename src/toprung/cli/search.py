@@ -8,6 +8,7 @@ from toprung.api.submitting import submit_search
 from toprung.cli.options import (
     Address,
     AllowOpen,
+    AtOnce,
     ClusterFile,
     Detach,
     Overrides,
@@ -29,6 +30,7 @@ def search(
     address: Address = None,
     cluster: ClusterFile = None,
     priority: Priority = 1.0,
+    at_once: AtOnce = None,
     allow_open: AllowOpen = False,
     detach: Detach = False,
 ) -> None:
@@ -41,7 +43,12 @@ def search(
     """
     loaded = load_spec(spec, overrides or [])
     settings = Settings(
-        runner=runner, address=address, results=results, priority=priority, trusts_open=allow_open
+        runner=runner,
+        address=address,
+        results=results,
+        priority=priority,
+        at_once=at_once,
+        trusts_open=allow_open,
     )
     if is_remote(address, cluster):
         server = reach(address, cluster, trusts_open=allow_open)

@@ -16,6 +16,7 @@ class Claim:
         wants: trials that it has work for now; None where it would take whatever it gets.
         size: of one of its trials, in the resource that is shared.
         resource: that its trials need most dearly: ``GPU`` where they use any, else ``CPU``.
+        most: trials at a time that it will ever train; None for no limit.
     """
 
     name: str
@@ -23,6 +24,7 @@ class Claim:
     wants: int | None = None
     size: float = 1.0
     resource: str = "CPU"
+    most: int | None = None
 
 
 def shares(claims: Sequence[Claim], capacity: Mapping[str, float]) -> dict[str, int]:
@@ -52,7 +54,7 @@ def shares(claims: Sequence[Claim], capacity: Mapping[str, float]) -> dict[str, 
 
 def _deal(claims: Sequence[Claim], given: dict[str, int], left: float, *, sated: bool) -> float:
     """Gives trial after trial; returns what is left of the resource."""
-    open_claims = [claim for claim in claims if not sated or claim.wants != 0]
+    open_claims = [claim for claim in claims if not _is_full(claim, given[claim.name], sated=sated)]
     while open_claims:
         claim = min(open_claims, key=lambda c: given[c.name] * c.size / c.priority)
         if claim.size > left + 1e-9:
@@ -60,6 +62,12 @@ def _deal(claims: Sequence[Claim], given: dict[str, int], left: float, *, sated:
             continue
         left -= claim.size
         given[claim.name] += 1
-        if sated and claim.wants is not None and given[claim.name] >= claim.wants:
+        if _is_full(claim, given[claim.name], sated=sated):
             open_claims.remove(claim)
     return left
+
+
+def _is_full(claim: Claim, given: int, *, sated: bool) -> bool:
+    """Whether a search has all that it may have, or, while others want, all that it wants."""
+    limits = (claim.most, claim.wants if sated else None)
+    return any(limit is not None and given >= limit for limit in limits)

@@ -48,20 +48,6 @@ def alive_nodes() -> list[Node]:
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 
-def possible_nodes() -> list[Node]:
-    """The nodes that are there, and those that an autoscaler may start when they are asked for."""
-    there = alive_nodes()
-    config = ray._private.state.state.get_cluster_config()
-    if config is None:
-        return there
-    found: list[Node] = []
-    for group in config.node_group_configs:
-        # An autoscaler that names no maximum has no end; a trial needs one node of a kind.
-        count = max(0, min(int(group.max_count), 1000)) if group.max_count != -1 else 1000
-        found += [dict(group.resources)] * count
-    return found if len(found) > len(there) else there
-
-
 class Pulse:
     """Looks every second at how large the cluster is and who shares it, and tells the desk."""
 
@@ -71,11 +57,13 @@ class Pulse:
         Args:
             need: of one trial.
             priority: of this search among those on the cluster.
-            most: trials at a time, whatever there is; None for no limit.
+            most: trials at a time; so many are asked for even where there is no room for them
+                yet, so that an autoscaler starts nodes. None for as many as the nodes hold.
         """
         self._need, self._most = need, most
         resource, size = need.dearest
-        self._claim = Claim(ray.get_runtime_context().get_job_id(), priority, None, size, resource)
+        name = ray.get_runtime_context().get_job_id()
+        self._claim = Claim(name, priority, size=size, resource=resource, most=most)
         self._table: Any = None
         self._told = 0
         self._over = threading.Event()
@@ -88,15 +76,15 @@ class Pulse:
             wants: trials that there is work for; None where any number would be welcome.
 
         Raises:
-            FixEnvironment: no node, there or to be had, is large enough for one.
+            FixEnvironment: no node is large enough for one.
         """
-        nodes = possible_nodes()
-        slots = count_slots(nodes, self._need)
+        nodes = alive_nodes()
+        slots = self._most or count_slots(nodes, self._need)
         claims = self._claims(wants)
         if len(claims) > 1:
-            slots = min(slots, shares(claims, _total(nodes))[self._claim.name])
-        self._told = slots if self._most is None else min(slots, self._most)
-        return self._told
+            slots = min(slots, shares(claims, _capacity(nodes, claims))[self._claim.name])
+        self._told = slots
+        return slots
 
     def start(self, desk: Desk) -> None:
         """Begins to look, in a thread of its own."""
@@ -136,6 +124,10 @@ class Pulse:
         return [Claim(**json.loads(text)) for text in found]
 
 
-def _total(nodes: Sequence[Node]) -> Mapping[str, float]:
-    names = ("CPU", "GPU")
-    return {name: sum(node.get(name, 0.0) for node in nodes) for name in names}
+def _capacity(nodes: Sequence[Node], claims: Sequence[Claim]) -> Mapping[str, float]:
+    """What there is of each resource, or what autoscaled searches may have together."""
+    found = {}
+    for name in ("CPU", "GPU"):
+        asked = sum(c.size * (c.most or 0) for c in claims if c.resource == name)
+        found[name] = max(asked, sum(node.get(name, 0.0) for node in nodes))
+    return found

@@ -57,7 +57,8 @@ class Ray(Runner):
         gpus: per trial; a fraction shares a GPU.
         memory: bytes of a trial, as forecast; it is placed where they are. 0 where unknown.
         priority: of this search among those that share the cluster.
-        workers: most trials at a time; None for as many as there is room for.
+        workers: most trials at a time; a cluster is asked for so many, also where its nodes hold
+            fewer, so that an autoscaler starts more. None for as many as there is room for.
         trusts_open: whether a cluster may be used that is not of this machine and asks for no
             token.
     """
