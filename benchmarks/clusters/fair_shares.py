@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from invariants import broken, trained
+from nodes import environment
 
 HERE = Path(__file__).parent
 SCRIPT = HERE.parents[1] / "clusters" / "this_machine.sh"
@@ -50,8 +51,8 @@ def at_work(folder: Path, moment: float) -> int:
 def measure(options: argparse.Namespace, root: Path) -> dict[str, Any]:
     """Starts a Ray and the searches, and counts."""
     ports = {"TOPRUNG_GCS_PORT": str(free_port()), "TOPRUNG_DASHBOARD_PORT": str(free_port())}
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    env = {**os.environ, **ports, "PATH": path, "HOME": str(root), "RAY_AUTH_MODE": "token"}
+    own = {**environment(), "HOME": str(root), "RAY_AUTH_MODE": "token"}
+    env = {**os.environ, **ports, **own}
     words = [f"--num-cpus={options.cpus}", "--object-store-memory=80000000"]
     words += [f"--temp-dir={root}/ray"]
     log = (root / "log").open("ab")

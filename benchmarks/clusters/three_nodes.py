@@ -25,7 +25,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -33,11 +32,11 @@ from typing import Any
 
 from invariants import FINAL, broken, decisions, trained
 from namespaces import Machine, network
+from nodes import Cluster, until
 
 from toprung.trial.journal import JOURNAL_NAME, read_events
 
 HERE = Path(__file__).parent
-SCRIPT = HERE.parents[1] / "clusters" / "by_hand.sh"
 RUNS, SUMMARY = HERE / "three_nodes_runs.jsonl", HERE / "three_nodes.json"
 TEST = "benchmarks/clusters/three_nodes.py"
 PROMISES = {
@@ -50,7 +49,6 @@ RAY_SECONDS = {"node killed": 13.9, "node hung, then continued": 63.8, "network 
 """What Ray 2.60 with its defaults takes to notice, measured before."""
 NAMES = {"killed": "node killed", "hung": "node hung, then continued",
          "cut8": "network cut for 8 s", "cut": "network cut for good"}  # fmt: skip
-CPUS = 2
 
 
 @dataclass
@@ -72,66 +70,6 @@ class Run:
     recovery_seconds: float
     late: int
     workers: int
-
-
-class Cluster:
-    """A head and two workers, as the walk-through says."""
-
-    def __init__(self, machines: list[Machine], folder: Path) -> None:
-        self.head, *self.workers = machines
-        self.folder = folder
-        for machine in machines:
-            machine.env = {"PATH": f"{Path(sys.executable).parent}:/usr/sbin:/usr/bin:/sbin:/bin"}
-        self._start(self.head, "head", self.head.address, "--", "--num-cpus=0")
-        token = self.head.home / ".ray" / "auth_token"
-        until(lambda: token.is_file() and token.read_text(), 60, "the head makes a token")
-        self.token = token.read_text()
-        until(lambda: self.nodes() == 1, 60, "the head is up")
-        for machine in self.workers:
-            copy = machine.home / ".ray" / "auth_token"
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(token, copy)
-            self.join(machine)
-        self.wait()
-
-    def join(self, machine: Machine) -> None:
-        address = self.head.address
-        self._start(machine, "worker", address, machine.address, "--", f"--num-cpus={CPUS}")
-
-    def wait(self, nodes: int = 3) -> None:
-        until(lambda: self.nodes() == nodes, 90, f"{nodes} nodes are up")
-
-    def nodes(self) -> int:
-        """How many nodes are alive, as the head sees it."""
-        code = (
-            "from ray._raylet import GcsClient as C; import sys; "
-            "print(sum(n.state == 0 for n in C(address=sys.argv[1]).get_all_node_info().values()))"
-        )
-        command = [sys.executable, "-c", code, f"{self.head.address}:6379"]
-        done = self.head.run(command, env={"RAY_AUTH_MODE": "token"})
-        return int(done.stdout.split()[-1]) if done.returncode == 0 and done.stdout.strip() else 0
-
-    def search(self, folder: Path, options: argparse.Namespace) -> subprocess.Popen[bytes]:
-        command = [sys.executable, str(HERE / "sleeping.py"), "--folder", str(folder)]
-        command += ["--address", f"{self.head.address}:6379", "--trials", str(options.trials)]
-        command += ["--workers", str(options.workers), "--seconds", str(options.seconds)]
-        log = self.folder / f"{folder.name}.log"
-        return self.head.start(command, log=log, env={"RAY_AUTH_MODE": "token"})
-
-    def _start(self, machine: Machine, *words: str) -> None:
-        extra = ("--object-store-memory=80000000",)
-        log = self.folder / f"{machine.name}.log"
-        machine.start(["bash", str(SCRIPT), *words, *extra], log=log)
-
-
-def until(holds: Callable[[], Any], seconds: float, what: str) -> float:
-    """Waits until something holds; returns when, as time.time() says it."""
-    ends = time.monotonic() + seconds
-    while time.monotonic() < ends:
-        if holds():
-            return time.time()
-        time.sleep(0.1)
-    raise SystemExit(f"not within {seconds:.0f} s: {what}")
 
 
 class Session:
