@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from toprung.core.errors import FixEnvironment
-from toprung.search.runners._capacity import Need, count_slots
+from toprung.search.runners._capacity import Need, count_slots, slots_by_need
 
 GIB = 2**30
 SMALL = {"CPU": 4.0, "memory": 8.0 * GIB}
@@ -46,3 +46,10 @@ def test_what_no_node_can_hold_is_refused_with_the_largest_one_named(need: Need,
 
 def test_a_node_that_tells_no_memory_is_believed_to_have_enough() -> None:
     assert count_slots([{"CPU": 2.0}], Need(cpus=1, memory=GIB)) == 2
+
+
+def test_what_may_do_without_a_card_takes_what_cards_leave() -> None:
+    card, alone = Need(cpus=2, gpus=1.0), Need(cpus=4)
+    assert slots_by_need([CARDS, LARGE], [card, alone]) == [2, 1 + 4]
+    assert count_slots([CARDS, LARGE], card, alone) == 7
+    assert count_slots([LARGE], card, alone) == 4

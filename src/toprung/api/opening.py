@@ -210,6 +210,7 @@ def _runner(spec: SearchSpec, settings: Settings, folder: Folder) -> Runner:
     on_ray = {"address": settings.address, "cpus": spec.cpus, "gpus": spec.gpus}
     on_ray |= {"memory": _trial_memory(spec, folder), "priority": settings.priority}
     on_ray |= {"trusts_open": settings.trusts_open, "workers": settings.at_once}
+    on_ray |= {"cpus_alone": spec.cpus_alone or 0}
     options: dict[str, dict[str, Any]] = {"ray": on_ray}
     options["virtual"] = {"workers": settings.workers}
     return runners.registry.make(settings.runner, options.get(settings.runner, {}))

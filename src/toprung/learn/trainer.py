@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from toprung.core.errors import Interrupted
+from toprung.core.threads import threads_of
 from toprung.learn.device import give_back
 from toprung.learn.plan import Plan
 from toprung.learn.run import Run
@@ -37,7 +38,7 @@ class Trainer(Plan):
             FixSpec: the configuration does not fit the backbone.
             FixEnvironment: the backbone cannot be loaded.
         """
-        torch.set_num_threads(self.cpus)
+        torch.set_num_threads(threads_of(self.cpus))
         run = Run(self, assignment)
         device = run.device
         try:
@@ -67,7 +68,7 @@ class Trainer(Plan):
 
     def _advance(self, run: Run, point: int) -> Report:
         # Another trial may have had its turn in this process since.
-        torch.set_num_threads(self.cpus)
+        torch.set_num_threads(threads_of(self.cpus))
         with run.streams.turn():
             if not run.train_to(point):
                 run.save_partial()

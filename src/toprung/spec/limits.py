@@ -51,6 +51,7 @@ LIMITS = {
     "c": _ABOVE_0,
     "candidates": Limit(1),
     "cpus": Limit(1),
+    "cpus_alone": Limit(1),
     "cycles": Limit(1),
     "decoder_layers": Limit(1, 256),
     "dropout": _SHARE,

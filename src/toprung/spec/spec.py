@@ -50,6 +50,7 @@ class SearchSpec:
         phases: of the plan; empty where the search has one alone.
         gates: what is asked after each phase, in this order.
         memory_gib: of a node, that a trial is promised; None is what ``estimate`` forecast.
+        cpus_alone: that a trial takes where no GPU is left; None keeps it waiting for one.
     """
 
     name: str
@@ -75,6 +76,7 @@ class SearchSpec:
     phases: tuple[Phase, ...] = ()
     gates: tuple[Gate, ...] = ()
     memory_gib: float | None = None
+    cpus_alone: int | None = None
 
     @property
     def by_class(self) -> bool:
@@ -121,8 +123,9 @@ class SearchSpec:
             "first": [dict(values) for values in self.first],
             "seed": self.seed,
         }
-        if self.memory_gib is not None:
-            tree["trial"]["memory_gib"] = self.memory_gib
+        for name in ("memory_gib", "cpus_alone"):
+            if getattr(self, name) is not None:
+                tree["trial"][name] = getattr(self, name)
         if self.metric.floor is not None:
             tree["constraints"] = {"recall": self.metric.floor}
         if self.phases:

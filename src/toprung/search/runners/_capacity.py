@@ -43,9 +43,9 @@ class Need:
         return slots
 
     def bundle(self) -> dict[str, float]:
-        """The same as Tune asks Ray for it."""
-        asked = {"cpu": self.cpus, "gpu": self.gpus}
-        return asked | {"memory": self.memory} if self.memory else asked
+        """The same in Ray's words."""
+        asked = {"CPU": float(self.cpus), "GPU": self.gpus, "memory": float(self.memory)}
+        return {name: amount for name, amount in asked.items() if amount}
 
     @property
     def dearest(self) -> tuple[str, float]:
@@ -53,15 +53,38 @@ class Need:
         return ("GPU", self.gpus) if self.gpus else ("CPU", float(self.cpus))
 
 
-def count_slots(nodes: Sequence[Node], need: Need) -> int:
+def slots_by_need(nodes: Sequence[Node], needs: Sequence[Need]) -> list[int]:
+    """How many trials of each kind all nodes hold at a time, the first kinds first.
+
+    >>> card, alone = Need(cpus=2, gpus=1.0), Need(cpus=4)
+    >>> slots_by_need([{"CPU": 8, "GPU": 2}, {"CPU": 16}], [card, alone])
+    [2, 5]
+    """
+    found = [0] * len(needs)
+    for node in nodes:
+        left = dict(node)
+        for number, need in enumerate(needs):
+            trials = need.trials_on(left)
+            found[number] += trials
+            for name, amount in need.bundle().items():
+                left[name] = left.get(name, 0.0) - trials * amount
+    return found
+
+
+def count_slots(nodes: Sequence[Node], *needs: Need) -> int:
     """How many trials all nodes hold at a time.
+
+    Args:
+        nodes: of the cluster.
+        needs: of a trial; more than one where it may run in several ways.
 
     Raises:
         FixEnvironment: none, as no node is large enough; the largest one is named.
     """
-    slots = sum(need.trials_on(node) for node in nodes)
+    slots = sum(slots_by_need(nodes, needs))
     if slots:
         return slots
+    need = needs[0]
     largest = max(nodes, key=lambda node: _size(node, need), default={})
     raise FixEnvironment(
         f"A trial asks for {_words(need.cpus, need.gpus, need.memory)}, but the largest node has "

@@ -51,17 +51,18 @@ def alive_nodes() -> list[Node]:
 class Pulse:
     """Looks every second at how large the cluster is and who shares it, and tells the desk."""
 
-    def __init__(self, need: Need, priority: float, most: int | None) -> None:
+    def __init__(self, needs: Sequence[Need], priority: float, most: int | None) -> None:
         """Prepares it.
 
         Args:
-            need: of one trial.
+            needs: of one trial; more than one where it may run in several ways.
             priority: of this search among those on the cluster.
             most: trials at a time; so many are asked for even where there is no room for them
                 yet, so that an autoscaler starts nodes. None for as many as the nodes hold.
         """
-        self._need, self._most = need, most
-        resource, size = need.dearest
+        self._needs, self._most = needs, most
+        # What can do without GPUs is weighed by CPUs.
+        resource, size = needs[-1].dearest
         name = ray.get_runtime_context().get_job_id()
         self._claim = Claim(name, priority, size=size, resource=resource, most=most)
         self._table: Any = None
@@ -79,7 +80,7 @@ class Pulse:
             FixEnvironment: no node is large enough for one.
         """
         nodes = alive_nodes()
-        slots = self._most or count_slots(nodes, self._need)
+        slots = self._most or count_slots(nodes, *self._needs)
         claims = self._claims(wants)
         if len(claims) > 1:
             slots = min(slots, shares(claims, _capacity(nodes, claims))[self._claim.name])

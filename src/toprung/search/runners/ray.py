@@ -6,8 +6,10 @@ import logging
 import os
 import tempfile
 import threading
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +19,10 @@ from ray.tune.search import Searcher
 from toprung.core.errors import GiveUp, Interrupted
 from toprung.search.driver import Driver
 from toprung.search.runners._base import Runner, Train
-from toprung.search.runners._capacity import Need, count_slots
+from toprung.search.runners._capacity import Need, count_slots, slots_by_need
 from toprung.search.runners._connection import connect
 from toprung.search.runners._desk import Desk
-from toprung.search.runners._resident import HANDLE, Resident
+from toprung.search.runners._resident import HANDLE, WAY, Resident
 from toprung.search.runners._shares import Pulse, alive_nodes
 from toprung.search.runners._worker import Manners
 from toprung.trial.decision import Failure
@@ -56,6 +58,7 @@ class Ray(Runner):
         cpus: per trial; also the threads of its worker.
         gpus: per trial; a fraction shares a GPU.
         memory: bytes of a trial, as forecast; it is placed where they are. 0 where unknown.
+        cpus_alone: that a trial takes where no GPU is left for it; 0 where it must have its GPUs.
         priority: of this search among those that share the cluster.
         workers: most trials at a time; a cluster is asked for so many, also where its nodes hold
             fewer, so that an autoscaler starts more. None for as many as there is room for.
@@ -67,6 +70,7 @@ class Ray(Runner):
     cpus: int = 1
     gpus: float = 0.0
     memory: int = 0
+    cpus_alone: int = 0
     priority: float = 1.0
     workers: int | None = None
     trusts_open: bool = False
@@ -83,9 +87,10 @@ class Ray(Runner):
         # Tune prints each worker's death as a traceback; the driver tells it in one line.
         logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
         connect(self.address, trusts_open=self.trusts_open)
-        need = Need(self.cpus, self.gpus, self.memory)
-        pulse = None if self.address is None else Pulse(need, self.priority, self.workers)
-        bridge = _Bridge(driver, pulse.slots(None) if pulse else self._slots(need))
+        needs = [Need(self.cpus, self.gpus, self.memory)]
+        needs += [Need(self.cpus_alone, 0.0, self.memory)] * bool(self.gpus and self.cpus_alone)
+        pulse = None if self.address is None else Pulse(needs, self.priority, self.workers)
+        bridge = _Bridge(driver, pulse.slots(None) if pulse else self._slots(needs), needs)
         # Tune pickles its own state there; nobody reads it, and nobody else may.
         with tempfile.TemporaryDirectory(
             prefix="toprung-tune-", ignore_cleanup_errors=True
@@ -105,9 +110,9 @@ class Ray(Runner):
         if driver.interrupted:
             raise Interrupted("the search was interrupted")
 
-    def _slots(self, need: Need) -> int:
+    def _slots(self, needs: Sequence[Need]) -> int:
         """Of the nodes that are there; of a cluster, which may grow, a Pulse says."""
-        slots = count_slots(alive_nodes(), need)
+        slots = count_slots(alive_nodes(), *needs)
         return min(slots, self.workers or slots)
 
     def _tuner(self, bridge: _Bridge, train: Train, scratch: str) -> tune.Tuner:
@@ -115,7 +120,7 @@ class Ray(Runner):
         os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(max(bridge.slots, _MOST_PENDING))
         worker = tune.with_parameters(Resident, train=train, manners=bridge.manners)
         return tune.Tuner(
-            tune.with_resources(worker, Need(self.cpus, self.gpus, self.memory).bundle()),
+            tune.with_resources(worker, partial(_place, [need.bundle() for need in bridge.needs])),
             tune_config=tune.TuneConfig(search_alg=_Slots(bridge), num_samples=-1),
             run_config=tune.RunConfig(
                 storage_path=scratch,
@@ -129,18 +134,24 @@ class Ray(Runner):
         )
 
 
+def _place(bundles: Sequence[dict[str, float]], config: dict[str, Any]) -> Any:
+    """What Ray is to find for the worker of this configuration."""
+    return tune.PlacementGroupFactory([bundles[config.get(WAY, 0)]])
+
+
 class _Bridge:
     """What the desk's thread, which is the caller's, shares with Tune's.
 
     Attributes:
         slots: most workers at a time.
+        needs: of a trial, in the order in which they are tried.
         manners: of each.
         desk: of the search.
         is_over: whether no worker is needed any more.
     """
 
-    def __init__(self, driver: Driver, slots: int) -> None:
-        self.slots = slots
+    def __init__(self, driver: Driver, slots: int, needs: Sequence[Need]) -> None:
+        self.slots, self.needs = slots, needs
         self.manners = Manners(driver.between, driver.plan.metric)
         self.desk = Desk(driver, slots, self.classify)
         self.is_over = False
@@ -181,16 +192,30 @@ class _Slots(Searcher):
     def __init__(self, bridge: _Bridge) -> None:
         super().__init__()
         self._bridge = bridge
+        self._ways: dict[str, int] = {}
 
     def suggest(self, trial_id: str) -> Any:
         if self._bridge.is_over:
             return str(Searcher.FINISHED)
-        return {} if self._bridge.desk.wants_worker() else None
+        if not self._bridge.desk.wants_worker():
+            return None
+        way = self._ways[trial_id] = self._way()
+        return {WAY: way, "cpus": self._bridge.needs[way].cpus} if way else {}
+
+    def _way(self) -> int:
+        """The first way to run a trial that the nodes have room for, else the first."""
+        needs = self._bridge.needs
+        if len(needs) == 1:
+            return 0
+        room = slots_by_need(alive_nodes(), needs)
+        taken = list(self._ways.values())
+        return next((n for n in range(len(needs)) if taken.count(n) < room[n]), 0)
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """Nothing: the desk hears from the workers themselves."""
+        """Its place is free; the desk hears from the workers themselves."""
+        self._ways.pop(trial_id, None)
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the journal is the state."""
