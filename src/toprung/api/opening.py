@@ -14,6 +14,7 @@ from typing import Any
 
 from toprung.api.courses import metric_of, phase_course, whole_course
 from toprung.api.folder import Folder
+from toprung.api.placing import trial_place
 from toprung.api.training import make_trainer
 from toprung.core.clock import Clock, SystemClock
 from toprung.core.errors import FixData, FixSpec, Problem
@@ -207,25 +208,12 @@ def reopen(folder: Folder) -> SearchSpec:
 
 
 def _runner(spec: SearchSpec, settings: Settings, folder: Folder) -> Runner:
-    on_ray = {"address": settings.address, "cpus": spec.cpus, "gpus": spec.gpus}
-    on_ray |= {"memory": _trial_memory(spec, folder), "priority": settings.priority}
-    on_ray |= {"trusts_open": settings.trusts_open, "workers": settings.at_once}
-    on_ray |= {"cpus_alone": spec.cpus_alone or 0}
+    on_ray = {**trial_place(spec, folder), "address": settings.address}
+    on_ray |= {"priority": settings.priority, "workers": settings.at_once}
+    on_ray |= {"trusts_open": settings.trusts_open}
     options: dict[str, dict[str, Any]] = {"ray": on_ray}
     options["virtual"] = {"workers": settings.workers}
     return runners.registry.make(settings.runner, options.get(settings.runner, {}))
-
-
-def _trial_memory(spec: SearchSpec, folder: Folder) -> int:
-    """Bytes that a trial is placed with: the spec's, or a forecast's with a quarter to spare."""
-    if spec.memory_gib is not None:
-        return int(spec.memory_gib * 2**30)
-    try:
-        said = read_json(folder.forecast)
-        known = said["forecast"]["trial_memory_bytes"] if said["spec"] == spec.resolved else 0
-        return int(1.25 * known)
-    except (OSError, ValueError, KeyError, TypeError):
-        return 0
 
 
 def _driver(
