@@ -12,6 +12,7 @@ from typing import Any
 
 import ray
 from ray.exceptions import RayError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from toprung.core.errors import FixEnvironment
 from toprung.search.runners._capacity import Need, Node, count_slots
@@ -66,6 +67,7 @@ class Pulse:
         name = ray.get_runtime_context().get_job_id()
         self._claim = Claim(name, priority, size=size, resource=resource, most=most)
         self._table: Any = None
+        self._claimed: list[Claim] = []
         self._told = 0
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
@@ -113,16 +115,27 @@ class Pulse:
         mine = {**asdict(self._claim), "wants": wants}
         try:
             if self._table is None:
-                made = ray.remote(num_cpus=0, max_restarts=-1)(Table)
-                self._table = made.options(
-                    name=NAME, namespace=NAMESPACE, lifetime="detached", get_if_exists=True
-                ).remote()
+                self._table = _find_table()
             answer = self._table.claim.remote(self._claim.name, json.dumps(mine))
             found: list[str] = ray.get(answer, timeout=_ANSWER_SECONDS)
         except (RayError, ValueError):
             self._table = None  # Its node is gone; a new one is made with the next beat.
-            return []
-        return [Claim(**json.loads(text)) for text in found]
+            return self._claimed
+        self._claimed = [Claim(**json.loads(text)) for text in found]
+        return self._claimed
+
+
+def _find_table() -> Any:
+    """The cluster's one table; it is made on this node, as a rule the head, where there is none."""
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+    made = ray.remote(num_cpus=0, max_restarts=-1)(Table)
+    return made.options(
+        name=NAME,
+        namespace=NAMESPACE,
+        lifetime="detached",
+        get_if_exists=True,
+        scheduling_strategy=here,
+    ).remote()
 
 
 def _capacity(nodes: Sequence[Node], claims: Sequence[Claim]) -> Mapping[str, float]:
