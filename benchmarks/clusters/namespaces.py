@@ -148,7 +148,7 @@ def network(names: Sequence[str], folder: Path) -> Iterator[list[Machine]]:
             _ip("-n", space, "addr", "add", f"{address}/24", "dev", "eth0")
             _ip("-n", space, "link", "set", "eth0", "up")
             _ip("-n", space, "link", "set", "lo", "up")
-            _ip("-n", space, "route", "add", "default", "via", address)
+            _ip("-n", space, "route", "add", "default", "dev", "eth0")
             machines[-1].home.mkdir(parents=True, exist_ok=True)
         yield machines
     finally:
