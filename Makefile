@@ -14,7 +14,7 @@ SPEC ?= search/quickstart.yaml
 
 .venv/.test: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[offline,dev,onnx]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[offline,dev,onnx,cluster]'
 	touch $@ .venv/.search
 
 search: .venv/.search ## search, ensemble and report on the embedded default

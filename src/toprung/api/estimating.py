@@ -178,7 +178,8 @@ def _forecast(
     until = [[run.closings[n] + before[n] for run in runs] for n in phases]
     finish = known.again + known.baselines[-1] + _test_seconds(spec, known)
     ends = [run.end + before[-1] + finish for run in runs]
-    memory = max(pace.memory_bytes for pace in known.paces.values()) * known.slots
+    of_trial = max(pace.memory_bytes for pace in known.paces.values())
+    memory = of_trial * known.slots
     memory += resident_bytes() + (0 if known.started == 0 else _RAY_BYTES)
     disk = [_disk_bytes(spec, known, run.history) for run in runs]
     return Forecast(
@@ -192,6 +193,7 @@ def _forecast(
             _words(shape): round(1 / pace.train_seconds, 2) for shape, pace in known.paces.items()
         },
         took_seconds=round(took, 1),
+        trial_memory_bytes=of_trial,
     )
 
 

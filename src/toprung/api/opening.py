@@ -15,6 +15,7 @@ from toprung.api.cleaning import Janitor
 from toprung.api.courses import metric_of, phase_course, whole_course
 from toprung.api.curves import Curves
 from toprung.api.folder import Folder, folder_of
+from toprung.api.placing import trial_place
 from toprung.api.probing import check_place
 from toprung.api.training import make_trainer
 from toprung.core.clock import Clock, SystemClock
@@ -62,6 +63,10 @@ class Settings:
     Attributes:
         runner: name of the runner.
         address: of a Ray cluster; None for this machine.
+        priority: among the searches that share the cluster.
+        trusts_open: whether a cluster on a network may be used that asks for no token.
+        at_once: trials at a time that an autoscaling cluster is asked for; None for as many as
+            its nodes hold.
         results: folder or URL that holds a folder a search.
         watchers: called with each event.
         simulation: what the virtual runner takes for a training.
@@ -74,6 +79,9 @@ class Settings:
     watchers: Sequence[Watcher] = ()
     simulation: Simulation = synthetic
     workers: int = 4
+    priority: float = 1.0
+    trusts_open: bool = False
+    at_once: int | None = None
 
 
 @dataclass(frozen=True)
@@ -125,7 +133,7 @@ def open_run(spec: SearchSpec, folder: Folder, settings: Settings) -> Iterator[R
 @contextmanager
 def _opened(spec: SearchSpec, folder: Folder, settings: Settings) -> Iterator[Run]:
     _same_spec(spec, folder)
-    runner = _runner(spec, settings)
+    runner = _runner(spec, settings, folder)
     simulated = isinstance(runner, Virtual)
     _same_clock(spec, folder, simulated)
     data = None if simulated else load_dataset(spec.data, spec.seed)
@@ -225,8 +233,10 @@ def reopen(folder: Folder) -> SearchSpec:
     return load_spec(str(folder.spec))
 
 
-def _runner(spec: SearchSpec, settings: Settings) -> Runner:
-    on_ray = {"address": settings.address, "cpus": spec.cpus, "gpus": spec.gpus}
+def _runner(spec: SearchSpec, settings: Settings, folder: Folder) -> Runner:
+    on_ray = {**trial_place(spec, folder), "address": settings.address}
+    on_ray |= {"priority": settings.priority, "workers": settings.at_once}
+    on_ray |= {"trusts_open": settings.trusts_open}
     options: dict[str, dict[str, Any]] = {"ray": on_ray}
     options["virtual"] = {"workers": settings.workers}
     return runners.registry.make(settings.runner, options.get(settings.runner, {}))

@@ -17,10 +17,13 @@ from toprung.cli import (
     ensemble,
     estimate,
     export,
+    logs,
     predict,
     report,
     resume,
     search,
+    status,
+    stop,
     tensorboard,
     validate,
 )
@@ -64,6 +67,9 @@ app.command("validate")(validate.validate)
 app.command("estimate")(estimate.estimate)
 app.command("search")(search.search)
 app.command("resume")(resume.resume)
+app.command("status")(status.status)
+app.command("logs")(logs.logs)
+app.command("stop")(stop.stop)
 app.command("board")(board.board)
 app.command("tensorboard")(tensorboard.tensorboard)
 app.command("ensemble")(ensemble.ensemble)

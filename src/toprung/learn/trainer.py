@@ -9,6 +9,7 @@ from typing import Any
 
 from toprung.core.errors import Interrupted
 from toprung.core.later import later
+from toprung.core.threads import threads_of
 from toprung.learn.plan import Plan
 from toprung.trial.config import Assignment
 from toprung.trial.report import Report
@@ -45,7 +46,7 @@ class Trainer(Plan):
             yield from self._train(plan, assignment)
 
     def _train(self, plan: Plan, assignment: Assignment) -> Iterator[Report]:
-        torch.set_num_threads(self.cpus)
+        torch.set_num_threads(threads_of(self.cpus))
         trial = run.Run(plan, assignment)
         where = trial.device
         note = ""
@@ -80,7 +81,7 @@ class Trainer(Plan):
 
     def _advance(self, trial: Any, point: int) -> Report:
         # Another trial may have had its turn in this process since.
-        torch.set_num_threads(self.cpus)
+        torch.set_num_threads(threads_of(self.cpus))
         with trial.streams.turn():
             if not trial.train_to(point):
                 trial.save_partial()

@@ -27,6 +27,8 @@ TRIAL = {
     "gpus": field("gpus", float, default=0.0),
     "precision": field("precision", Precision, default="auto"),
     "cache_gib": field("cache_gib", float | None),
+    "memory_gib": field("memory_gib", float | None),
+    "cpus_alone": field("cpus_alone", int | None),
 }
 SEED = field("seed", int, default=0)
 _DATA = fields_of(DataSource, leave_out=("corpus", "corpus_options", "task"))

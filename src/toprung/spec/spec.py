@@ -51,6 +51,8 @@ class SearchSpec:
         cards: backbone of the space by name.
         phases: of the plan; empty where the search has one alone.
         gates: what is asked after each phase, in this order.
+        memory_gib: of a node, that a trial is promised; None is what ``estimate`` forecast.
+        cpus_alone: that a trial takes where no GPU is left; None keeps it waiting for one.
     """
 
     name: str
@@ -76,6 +78,8 @@ class SearchSpec:
     disk_gib: float | None = None
     phases: tuple[Phase, ...] = ()
     gates: tuple[Gate, ...] = ()
+    memory_gib: float | None = None
+    cpus_alone: int | None = None
 
     @property
     def by_class(self) -> bool:
@@ -126,6 +130,9 @@ class SearchSpec:
         # Only where it is given: a search that was begun without it has the same spec as before.
         if self.disk_gib is not None:
             tree["budget"] = {**budget, "disk_gib": self.disk_gib}
+        for name in ("memory_gib", "cpus_alone"):
+            if getattr(self, name) is not None:
+                tree["trial"][name] = getattr(self, name)
         if self.metric.floor is not None:
             tree["constraints"] = {"recall": self.metric.floor}
         if self.phases:

@@ -51,6 +51,7 @@ class _Seat:
         heard: number of the last thing that it said.
         talking: whether it was asked and has not answered.
         since: search time at which it was last asked, or last said something.
+        leaving: whether it is to be let go after its next report.
     """
 
     line: Line
@@ -59,6 +60,7 @@ class _Seat:
     heard: int = 0
     talking: bool = False
     since: float = 0.0
+    leaving: bool = False
 
 
 class Desk:
@@ -71,6 +73,7 @@ class Desk:
 
     Attributes:
         orders: assignments that no worker has yet.
+        wants: trials that there is work for; None while all slots are taken. For any thread.
     """
 
     def __init__(
@@ -96,6 +99,7 @@ class Desk:
         self._pulse = pulse
         self._looked = 0.0
         self.orders: deque[Assignment] = deque()
+        self.wants: int | None = None
         self._inbox: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._seats: dict[str, _Seat] = {}
         self._lost: set[str] = set()
@@ -116,6 +120,7 @@ class Desk:
                 for take in self._heard():
                     take()
                     self._fill()
+                    self._release()
                 self._look_after()
                 if self._driver.interrupted:
                     self._drop_orders()
@@ -141,6 +146,13 @@ class Desk:
         """A worker is gone, or could not come."""
         self._inbox.put(partial(self._lose, name, failure))
 
+    def allow(self, slots: int) -> None:
+        """So many trials, at least one, may train from now on; for any thread.
+
+        Of more than that, each leaves after its next report, to go on from there another time.
+        """
+        self._inbox.put(partial(self._allow, max(1, slots)))
+
     def fail(self, error: BaseException) -> None:
         """No more workers can come: ``serve`` raises the error."""
 
@@ -162,14 +174,41 @@ class Desk:
 
     def _fill(self) -> None:
         """Hands out work while there are slots and work."""
-        driver = self._driver
-        while len(driver.active) < self._slots and (assignment := driver.assign()) is not None:
+        driver, self.wants = self._driver, None
+        while len(driver.active) < self._slots:
+            assignment = driver.assign()
+            if assignment is None:
+                self.wants = len(driver.active)
+                break
             self.orders.append(assignment)
         while self.orders and self._idle:
             name, assignment = self._idle.popleft(), self.orders.popleft()
             seat = self._seats[name]
             seat.trial, seat.word = assignment.config.trial, write_order(assignment)
             self._due.append(name)
+
+    def _allow(self, slots: int) -> None:
+        self._slots = slots
+
+    def _release(self) -> None:
+        """Takes orders back and lets workers go where there are more than slots."""
+        while self.orders and len(self._driver.active) > self._slots:
+            self._driver.leave(self.orders.pop().config.trial)
+        if len(self._seats) <= self._slots:
+            return
+        surplus = sum(not seat.leaving for seat in self._seats.values()) - self._slots
+        for name in list(self._idle)[: max(0, surplus)]:
+            self._dismiss(name)
+            surplus -= 1
+        at_work = [seat for seat in reversed(self._seats.values()) if not seat.leaving]
+        for seat in at_work[: max(0, surplus)]:
+            seat.leaving = True
+
+    def _dismiss(self, name: str) -> None:
+        self._lost.add(name)
+        if name in self._idle:
+            self._idle.remove(name)
+        self._seats.pop(name).line.leave()
 
     def _drop_orders(self) -> None:
         while self.orders:
@@ -229,6 +268,9 @@ class Desk:
             # what comes late is of a trial that may be with another worker by now.
             is_news = said["number"] > seat.heard
             seat.heard = max(seat.heard, said["number"])
+            if is_news and seat.leaving and "rests" in said:
+                self._part(name, seat)
+                return
             if not is_news or said["trial"] != seat.trial:
                 continue
             if self._take(said):
@@ -238,7 +280,17 @@ class Desk:
                 return
             else:
                 seat.trial, seat.word = None, REST
-                self._idle.append(name)
+                if not seat.leaving:
+                    self._idle.append(name)
+        if seat.leaving:
+            # It says that it rests once it has closed its trial, at its next report.
+            seat.word = REST
+
+    def _part(self, name: str, seat: _Seat) -> None:
+        """A worker that was to leave has closed its trial, which goes on from its last report."""
+        if seat.trial is not None:
+            self._driver.leave(seat.trial)
+        self._dismiss(name)
 
     def _take(self, said: dict[str, Any]) -> bool:
         """Hands over what was said; whether its trial goes on."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from contextlib import suppress
 from typing import Any
 
@@ -11,10 +12,11 @@ import ray._private.worker as ray_worker
 from ray import tune
 
 from toprung.core.notice import give_notice, has_notice
+from toprung.core.threads import CPUS_VARIABLE
 from toprung.search.runners._base import Train
 from toprung.search.runners._worker import Manners, Worker
 
-HANDLE = "worker"
+HANDLE, WAY = "worker", "way"
 _MORE_SECONDS = 0.005
 """A worker that trains on after a report may have more to say in the same breath."""
 _ENDS = "raise_sys_exit_with_custom_error_message"
@@ -34,6 +36,10 @@ class Resident(tune.Trainable):
         """Gets ready for a first assignment."""
         assert train is not None
         assert manners is not None
+        if config.get(WAY):
+            # A search on GPUs, placed without one: it must see none, and has other CPUs.
+            os.environ["CUDA_VISIBLE_DEVICES"] = ""
+            os.environ[CPUS_VARIABLE] = str(config["cpus"])
         self._come = False
         self._released, self._news, self._silent = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._worker = Worker(train, manners, self._on_news)
