@@ -26,6 +26,7 @@ from toprung.cli import (
 )
 from toprung.cli.console import ERRORS
 from toprung.core.errors import FixEnvironment, Interrupted, ToprungError
+from toprung.core.secrets import redact
 
 app = typer.Typer(
     name="toprung",
@@ -78,7 +79,7 @@ def main() -> None:
     except ToprungError as error:
         _trace()
         if not isinstance(error, Interrupted):
-            ERRORS.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False)
+            ERRORS.print(f"[bold red]error:[/] {escape(redact(str(error)))}", highlight=False)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(Interrupted.exit_code)
@@ -89,7 +90,7 @@ def main() -> None:
     except Exception as error:
         # The edge of the process: whatever it is, the user is told in words.
         _trace()
-        told = f"{type(error).__name__}: {error}".strip().partition("\n")[0]
+        told = redact(f"{type(error).__name__}: {error}").strip().partition("\n")[0]
         advice = f"Run 'toprung --debug {sys.argv[1] if sys.argv[1:] else ''} ...' to see where."
         ERRORS.print(f"[bold red]error:[/] {escape(told)}\n{escape(advice)}", highlight=False)
         environment = isinstance(error, OSError | MemoryError)
@@ -98,7 +99,7 @@ def main() -> None:
 
 def _trace() -> None:
     if os.environ.get("TOPRUNG_DEBUG"):
-        traceback.print_exc()
+        print(redact(traceback.format_exc()), file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from toprung.core.errors import FixEnvironment
 from toprung.trial.config import TrialConfig
 from toprung.trial.decision import Failure, State
 from toprung.trial.finding import Finding
@@ -57,7 +58,12 @@ class TrialRecord:
 
     def usable(self, metric: Metric) -> list[Report]:
         """The reports that carry the metric, up to the resource that counts."""
-        return [r for r in self.reports if metric.name in r.metrics and r.resource <= self.resource]
+        return [
+            report
+            for report in self.reports
+            if report.resource <= self.resource
+            and isinstance(report.metrics.get(metric.name), int | float)
+        ]
 
     def best(self, metric: Metric) -> Report | None:
         """The report with the best metric; the earliest among equals."""
@@ -176,7 +182,14 @@ class History:
         """Takes in the next event; kinds it does not know change nothing."""
         change = _CHANGES.get(event["kind"])
         if change is not None:
-            change(self, event)
+            try:
+                change(self, event)
+            except (LookupError, TypeError, ValueError, AttributeError) as error:
+                raise FixEnvironment(
+                    f"event {event.get('seq')} of the journal ({event['kind']}) does not follow "
+                    f"from those before it ({type(error).__name__}: {error}). The file was "
+                    f"changed or damaged; restore it from a copy."
+                ) from error
         record = self.trials.get(event.get("trial", ""))
         if record is not None:
             record.at, record.seq = event["at"], event["seq"]

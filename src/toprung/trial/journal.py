@@ -15,7 +15,8 @@ from typing import IO, Any
 
 from toprung.core.clock import Clock
 from toprung.core.errors import FixEnvironment
-from toprung.core.files import sync_folder
+from toprung.core.files import parse_json, sync_folder
+from toprung.trial.events import problem_of
 
 Event = Mapping[str, Any]
 
@@ -35,15 +36,15 @@ def read_events(path: Path) -> list[Event]:
     whole, _ = _whole_lines(path)
     for number, line in enumerate(whole, 1):
         try:
-            event = json.loads(line)
-            ordered = event["seq"] == len(events) + 1
-        except (ValueError, KeyError, TypeError):
-            ordered = False
-        if not ordered:
+            event = parse_json(line)
+            wrong = problem_of(event, number)
+        except ValueError as error:
+            wrong = f"not JSON ({error})"
+        if wrong is not None:
             raise FixEnvironment(
-                f"{path}:{number}: not the event that belongs here. The file was changed or "
-                f"damaged; restore it from a copy, or cut it before line {number} to go on "
-                f"from there."
+                f"{path}:{number}: not the event that belongs here: {wrong}. The file was "
+                f"changed or damaged; restore it from a copy, or cut it before line {number} to "
+                f"go on from there."
             )
         events.append(event)
     return events
@@ -53,7 +54,8 @@ def _whole_lines(path: Path) -> tuple[list[str], int]:
     """Every line that was written whole, and their length in bytes."""
     data = path.read_bytes() if path.exists() else b""
     end = data.rfind(b"\n") + 1
-    return data[:end].decode("utf-8", errors="replace").splitlines(), end
+    # Not splitlines(): names and reasons may hold line separators that JSON does not escape.
+    return data[:end].decode("utf-8", errors="replace").split("\n")[:-1], end
 
 
 class Block:

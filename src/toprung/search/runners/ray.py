@@ -18,10 +18,12 @@ from ray import tune
 from ray.tune.search import Searcher
 
 from toprung.core.errors import FixEnvironment, GiveUp, Interrupted
+from toprung.core.secrets import redact
 from toprung.search.driver import Driver
 from toprung.search.runners._base import Runner, Train
 from toprung.search.runners._desk import Desk
 from toprung.search.runners._resident import HANDLE, Resident
+from toprung.search.runners._token import guard_token
 from toprung.search.runners._worker import Manners
 from toprung.trial.decision import Failure
 
@@ -115,6 +117,7 @@ class Ray(Runner):
             )
         # Ray puts its own handler for SIGTERM in the place of the caller's.
         before = signal.getsignal(signal.SIGTERM)
+        guard_token()
         local: dict[str, Any] = {"num_cpus": os.cpu_count(), "object_store_memory": 1 << 30}
         try:
             ray.init(
@@ -188,7 +191,7 @@ class _Bridge:
 
     def classify(self, error: object) -> Failure:
         """What a worker's death means: the machine's fault, or the memory guard's."""
-        text = str(error or "the worker died")
+        text = redact(str(error or "the worker died"))
         lines = [line.strip() for line in text.splitlines() if line.strip()]
         message = lines[0] if lines else "the worker died"
         kills = _memory_kills()
