@@ -5,7 +5,7 @@ BIN := .venv/bin
 IN_TWO := -n 2 --dist loadfile --no-loadscope-reorder
 SPEC ?= search/quickstart.yaml
 
-.PHONY: search test coverage check bench bench-quick clean
+.PHONY: search test coverage check audit fuzz bench bench-quick clean
 
 .venv/.search: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -20,11 +20,18 @@ SPEC ?= search/quickstart.yaml
 search: .venv/.search ## search, ensemble and report on the embedded default
 	$(BIN)/toprung search $(SPEC)
 
-check: .venv/.test ## format, lint, types, floors
+check: .venv/.test ## format, lint, types, floors, dependencies
 	$(BIN)/ruff format --check src tests benchmarks
 	$(BIN)/ruff check src tests benchmarks
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python tests/security/audit.py
+
+audit: .venv/.test ## the dependencies, with what osv.dev knows of them where it can be reached
+	$(BIN)/python tests/security/audit.py --online
+
+fuzz: .venv/.test ## 100,000 mutated files, gone on with where it was left; hours
+	nice -n 19 $(BIN)/python benchmarks/fuzz/fuzz.py --out benchmarks/fuzz/results.json
 
 test: check ## everything that CI runs
 	OMP_NUM_THREADS=1 nice -n 19 $(BIN)/python -m pytest $(IN_TWO)

@@ -84,7 +84,8 @@ def test_another_machine_is_a_number_of_cores_or_what_a_search_left_there(tmp_pa
     assert other_machine("16", 1.0).cpus == 16
     file = tmp_path / "environment.json"
     file.write_text(json.dumps({"cpus": 8, "memory_gib": 32.0}))
-    slow = {"seq": 1, "kind": "precision", "precision": "float32", "float32_ms": 6.0}
+    slow = {"seq": 1, "epoch": 1, "at": 0.0, "time": "", "kind": "precision"}
+    slow |= {"precision": "float32", "float32_ms": 6.0}
     (tmp_path / "journal.jsonl").write_text(json.dumps(slow) + "\n")
     found = other_machine(str(file), 3.0)
     assert (found.cpus, found.slowness, found.memory_bytes) == (8, 2.0, 32 * 2**30)

@@ -14,7 +14,8 @@ from toprung.learn.backbone.card import find_card
 from toprung.learn.backbone.load import load_backbone
 
 
-def test_a_missing_package_says_what_to_install() -> None:
+def test_a_missing_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOPRUNG_PACKAGES", "no_such_package_here")
     card = replace(find_card("minilm"), source="package:no_such_package_here")
     with pytest.raises(FixEnvironment, match=r"pip install 'toprung\[offline\]'"):
         load_backbone(card)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import runpy
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 
 import yaml
 from hypothesis import HealthCheck, given, settings
@@ -16,12 +18,9 @@ from toprung.spec.space import KEYS
 from toprung.spec.spec import SearchSpec
 
 RELAXED = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-SECTIONS = [*REQUIRED, "name", "metric", "scheduler", "searcher", "resource", "budget", "trial"]
-SECTIONS += ["ensemble", "baselines", "first", "seed"]
-NAMES = ["asha", "lora", "minilm", "rank", "depth", "float", "int", "log", "step", "min", "max"]
-NAMES += ["unit", "epochs", "trials", "members", "greedy", "path", "corpus", "tickets", "focal"]
-NAMES += ["single_label", "cls", "mlp", "hidden", "../x", "no", "1e-5", "", "a b"]
-WORDS = st.sampled_from([*KEYS, *SECTIONS, *NAMES])
+WORDS_OF = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "fuzz" / "words.py"))
+SECTIONS = WORDS_OF["SECTIONS"]
+WORDS = st.sampled_from(WORDS_OF["WORDS"])
 SCALARS = st.one_of(
     st.none(),
     st.booleans(),

@@ -55,8 +55,15 @@ def export(folder: Folder, kind: str) -> tuple[Path, list[str]]:
     texts = load_dataset(spec.data, spec.seed).splits["selection"].texts[:TEXTS]
     to = folder.root / "export" / kind
     with new_folder(to) as aside, quietly():
-        told = exporter.write(Export(ensemble, folder.ensemble, said, texts), aside)
-        write_text(aside / README, render_card(spec.name, said, told, versions=_versions(folder)))
+        try:
+            told = exporter.write(Export(ensemble, folder.ensemble, said, texts), aside)
+            card = render_card(spec.name, said, told, versions=_versions(folder))
+        except (LookupError, TypeError, AttributeError) as error:
+            raise FixEnvironment(
+                f"{folder.ensemble} is not as toprung wrote it ({type(error).__name__}: {error}); "
+                "build it again with 'toprung ensemble'."
+            ) from error
+        write_text(aside / README, card)
     return to, told
 
 

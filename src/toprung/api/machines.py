@@ -58,9 +58,11 @@ def other_machine(like: str, own_ms: float) -> Machine:
     try:
         said: dict[str, Any] = read_json(path)
         cpus, memory = int(said["cpus"]), int(float(said["memory_gib"]) * 2**30)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
         text = f"'{like}' is neither a number of cores nor the environment.json of a search."
         raise FixSpec("--like", [f"{text} Write for example --like 8."]) from None
+    if not (0 < cpus <= 100_000 and memory > 0):
+        raise FixSpec("--like", [f"'{like}' describes no machine. Write for example --like 8."])
     found = _measured_ms(path.parent / JOURNAL_NAME)
     slowness, uncertainty = 1.0, _BY_COUNT
     if found and own_ms:
@@ -73,5 +75,6 @@ def _measured_ms(journal: Path) -> float:
     """What the measurement took there, in the precision that was chosen; 0 where unknown."""
     for event in read_events(journal) if journal.is_file() else ():
         if event["kind"] == "precision":
-            return float(event[f"{event['precision']}_ms"])
+            found = event.get(f"{event['precision']}_ms")
+            return float(found) if isinstance(found, int | float) else 0.0
     return 0.0

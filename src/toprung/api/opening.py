@@ -301,6 +301,9 @@ def _same_clock(spec: SearchSpec, folder: Folder, simulated: bool) -> None:
 def _begin(spec: SearchSpec, folder: Folder) -> None:
     if folder.spec.is_file() and folder.journal.is_file():
         return
+    # Rows of the data are in predictions and caches: for others only if their owner says so.
+    for private in (folder.root, folder.cache):
+        private.mkdir(mode=0o700, parents=True, exist_ok=True)
     write_text(folder.spec, spec.resolved)
     write_json(folder.environment, environment())
 

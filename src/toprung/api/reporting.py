@@ -11,7 +11,7 @@ from toprung.api.folder import Folder
 from toprung.api.opening import Run
 from toprung.api.searching import leaderboard
 from toprung.api.testing import read_members, read_verdicts
-from toprung.core.files import read_json, write_json
+from toprung.core.files import inside, read_json, write_json
 from toprung.core.later import later
 from toprung.judge.calibrate import Calibration
 from toprung.judge.leaderboard import write_leaderboard
@@ -132,7 +132,7 @@ def _architectures(run: Run) -> list[Architecture]:
         return []
     found = []
     for member in read_json(folder / ENSEMBLE_NAME)["members"]:
-        file = folder / "members" / member["trial"] / "member.json"
+        file = inside(folder / "members", member["trial"]) / "member.json"
         if not file.is_file():
             continue
         facts = read_json(file)

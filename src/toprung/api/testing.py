@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from toprung.api.opening import Run
 from toprung.api.searching import leaderboard, learn_baseline
-from toprung.core.files import new_folder, read_json, write_json
+from toprung.core.files import inside, new_folder, read_json, write_json
 from toprung.core.later import later
 from toprung.data.answers import read_answers, write_answers
 from toprung.data.series import Content
@@ -120,7 +120,7 @@ def read_verdicts(run: Run) -> Verdicts | None:
     contenders = [
         Contender(
             e.who,
-            read_answers(folder / e.who),
+            read_answers(inside(folder, e.who)),
             e.seconds,
             e.detail,
             None if e.thresholds is None else np.array(e.thresholds),

@@ -4,22 +4,55 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from typing import Any
 
 from rich.console import Console
+from rich.text import Text
 
 WIDE = 140
 """Columns of a table that goes into a file or a pipe; ``COLUMNS`` changes it."""
 
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+class _Harmless(Console):
+    """A console on which texts of users and files move nothing: no escape sequence gets through.
+
+    Rich takes some control characters out of a text, but not the one that begins sequences.
+    """
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        return super().render_str(harmless(text), **options)
+
+
+def harmless(text: str) -> str:
+    r"""The text with its control characters written out; line breaks and tabs stay.
+
+    >>> print(harmless("a\x1b]0;title\x07b\x9b31m"))
+    a\x1b]0;title\x07b\x9b31m
+    """
+    return _CONTROLS.sub(lambda found: repr(found[0])[1:-1], text)
+
+
 _known = sys.stdout.isatty() or "COLUMNS" in os.environ
-OUT = Console(highlight=False, soft_wrap=True, width=None if _known else WIDE)
-ERRORS = Console(stderr=True, highlight=False, soft_wrap=True)
+OUT = _Harmless(highlight=False, soft_wrap=True, width=None if _known else WIDE)
+ERRORS = _Harmless(stderr=True, highlight=False, soft_wrap=True)
 
 
 def print_json(value: Any) -> None:
     """Prints JSON for scripts, one document, never wrapped."""
-    print(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+    print(escape_controls(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)))
+
+
+def escape_controls(text: str) -> str:
+    r"""JSON of the same value in which no character moves a terminal.
+
+    >>> print(escape_controls('"a\x9b31m"'))
+    "a\u009b31m"
+    """
+    return _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def duration(seconds: float | None) -> str:

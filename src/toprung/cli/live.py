@@ -15,7 +15,7 @@ from rich.text import Text
 
 from toprung.api import Search
 from toprung.api.progress import Progress, Standing
-from toprung.cli.console import ERRORS, duration
+from toprung.cli.console import ERRORS, duration, harmless
 from toprung.trial.journal import Event
 
 RECENT = 6
@@ -118,8 +118,8 @@ class View:
         table.add_row(*done.values())
         return Group(
             table,
-            *(Text(line, overflow="ellipsis") for line in self._steps),
-            *(Text(line, style="dim", overflow="ellipsis") for line in self._recent),
+            *(Text(harmless(line), overflow="ellipsis") for line in self._steps),
+            *(Text(harmless(line), style="dim", overflow="ellipsis") for line in self._recent),
         )
 
 

@@ -30,6 +30,7 @@ from toprung.cli import (
 from toprung.cli.console import ERRORS
 from toprung.core.errors import FixEnvironment, Interrupted, ToprungError
 from toprung.core.files import NO_ROOM
+from toprung.core.secrets import redact
 
 app = typer.Typer(
     name="toprung",
@@ -85,7 +86,7 @@ def main() -> None:
     except ToprungError as error:
         _trace()
         if not isinstance(error, Interrupted):
-            ERRORS.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False)
+            ERRORS.print(f"[bold red]error:[/] {escape(redact(str(error)))}", highlight=False)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(Interrupted.exit_code)
@@ -96,7 +97,7 @@ def main() -> None:
     except Exception as error:
         # The edge of the process: whatever it is, the user is told in words.
         _trace()
-        told = f"{type(error).__name__}: {error}".strip().partition("\n")[0]
+        told = redact(f"{type(error).__name__}: {error}").strip().partition("\n")[0]
         advice = f"Run 'toprung --debug {sys.argv[1] if sys.argv[1:] else ''} ...' to see where."
         if isinstance(error, OSError) and error.errno in NO_ROOM:
             advice = "Nothing that was journaled is lost. Make room, then run the same again."
@@ -107,7 +108,7 @@ def main() -> None:
 
 def _trace() -> None:
     if os.environ.get("TOPRUNG_DEBUG"):
-        traceback.print_exc()
+        print(redact(traceback.format_exc()), file=sys.stderr)
 
 
 if __name__ == "__main__":

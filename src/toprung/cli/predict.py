@@ -12,6 +12,7 @@ from typing import Annotated, Any, BinaryIO
 import typer
 
 from toprung.api.folder import find_search
+from toprung.cli.console import escape_controls
 from toprung.cli.options import Results
 from toprung.core.errors import FixData, Problem
 from toprung.core.files import write_text
@@ -53,7 +54,7 @@ def predict(
         answers = _answers(ensemble, _read(rows, field, ensemble.task), field)
     if out == "-":
         for line in answers:
-            print(line, flush=True)
+            print(escape_controls(line), flush=True)
         return
     write_text(Path(out), "".join(f"{line}\n" for line in answers))
 

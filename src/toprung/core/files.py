@@ -10,11 +10,14 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 NO_ROOM = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EROFS))
 """What storage answers that is full, or may only be read: a person can mend it meanwhile."""
+MOST_JSON_BYTES = 16 << 20
+"""Of one JSON file: what is written here is far smaller, and in memory it grows thirtyfold."""
+_LONGEST_NAME = 1000
 
 
 def sha256_file(path: Path) -> str:
@@ -61,9 +64,62 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, text + "\n")
 
 
-def read_json(path: Path) -> Any:
-    """Reads one JSON file as UTF-8."""
-    return json.loads(path.read_text(encoding="utf-8"))
+def read_json(path: Path, *, most_bytes: int = MOST_JSON_BYTES) -> Any:
+    """Reads one JSON file as UTF-8.
+
+    Raises:
+        OSError: there is no such plain file.
+        ValueError: larger than ``most_bytes``, not UTF-8, no JSON, or nested too deeply.
+    """
+    if not path.is_file():  # a pipe of that name would be waited for without end
+        raise FileNotFoundError(errno.ENOENT, "no such file", str(path))
+    with path.open("rb") as file:
+        data = file.read(most_bytes + 1)
+    if len(data) > most_bytes:
+        raise ValueError(f"{path} has more than {most_bytes:,} bytes")
+    return parse_json(data.decode("utf-8"))
+
+
+def parse_json(text: str) -> Any:
+    """The value of a JSON text, wherever the text comes from.
+
+    Raises:
+        ValueError: no JSON, or nested too deeply.
+
+    >>> parse_json("[" * 100_000)
+    Traceback (most recent call last):
+    ValueError: nested too deeply
+    """
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def inside(folder: Path, name: str) -> Path:
+    """The path of a name below a folder, where the name may come from anywhere.
+
+    Raises:
+        ValueError: the name is empty, absolute, too long or no name, or it leads out of the
+            folder, be it by a link.
+
+    >>> inside(Path("/srv/mine"), "trials/t0001").as_posix()
+    '/srv/mine/trials/t0001'
+    >>> inside(Path("/srv/mine"), "../other")
+    Traceback (most recent call last):
+    ValueError: '../other' is no name below a folder
+    """
+    plain = PurePosixPath(name)
+    odd = not name or len(name) > _LONGEST_NAME or "\0" in name or "\\" in name
+    if odd or plain.is_absolute() or ".." in plain.parts:
+        raise ValueError(f"{name[:100]!r} is no name below a folder")
+    try:
+        is_below = (folder / name).resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError) as error:  # links that go round
+        raise ValueError(f"{name[:100]!r} cannot be followed: {error}") from None
+    if not is_below:
+        raise ValueError(f"{name[:100]!r} leads out of its folder")
+    return folder / name
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
+_LONGEST = 100
 
 
 def nearest(name: str, known: Sequence[str]) -> str:
@@ -20,7 +21,9 @@ def nearest(name: str, known: Sequence[str]) -> str:
     >>> nearest("zzz", ["cls", "mean"])
     'Known: cls, mean.'
     """
-    close = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.5)
+    # Comparing takes as long as both lengths multiplied: what is no name is compared with nothing.
+    names = [one for one in known if len(one) <= _LONGEST] if len(str(name)) <= _LONGEST else []
+    close = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
     hint = f"Did you mean '{close[0]}'? " if close else ""
     return f"{hint}Known: {', '.join(known)}."
 

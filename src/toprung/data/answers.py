@@ -11,6 +11,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from toprung.core.files import parse_json
+
 
 def as_texts(rows: Iterable[Sequence[str]]) -> NDArray[Any]:
     """N rows of one text or several, as an array of tuples, so that rows can be chosen.
@@ -51,7 +53,15 @@ def read_answers(path: Path) -> NDArray[Any]:
     texts = path.with_name(f"{path.name}.jsonl")
     if not texts.is_file():
         return np.asarray(np.load(path.with_name(f"{path.name}.npy"), allow_pickle=False))
-    return as_texts(json.loads(line) for line in texts.read_text(encoding="utf-8").splitlines())
+    # Not splitlines(): a text may hold line separators that JSON does not escape.
+    lines = texts.read_text(encoding="utf-8").split("\n")
+    return as_texts(_listed(parse_json(line)) for line in lines if line)
+
+
+def _listed(row: Any) -> list[str]:
+    if not isinstance(row, list) or not all(isinstance(text, str) for text in row):
+        raise ValueError("a row is not a list of texts")
+    return row
 
 
 def _write(path: Path, save: Callable[[BinaryIO], Any]) -> None:

@@ -10,6 +10,8 @@ from toprung.core.registry import nearest
 from toprung.data.labels import classes_of
 from toprung.data.rows import LISTED, Problems, Table, show
 
+_LONGEST = 100
+
 
 def check_train(train: Table, problems: Problems) -> Table:
     """The rows of train whose class has another row; what is wrong goes to ``problems``.
@@ -55,7 +57,9 @@ def check_other(table: Table, known: Sequence[str], problems: Problems) -> Table
     bad = []
     for label, rows in strange.items():
         many = f" ({len(rows):,} rows)" if len(rows) > 1 else ""
-        text = f"label {show(label)}{many} never stands in train. {close(label, known)}"
+        # Only so many are told, and looking for the closest among many classes takes its time.
+        hint = close(label, known) if len(bad) < LISTED else ""
+        text = f"label {show(label)}{many} never stands in train. {hint}"
         bad.append((rows[0], f"{text} Correct it, or add rows of it to train."))
     if problems.skip_rows:
         bad = [(i, "") for rows in strange.values() for i in rows]
@@ -85,5 +89,7 @@ def close(name: str, known: Sequence[str]) -> str:
     """
     few = list(known)
     if len(few) > LISTED:
-        few = [*difflib.get_close_matches(name, few, n=10, cutoff=0.0), f"… ({len(known)} in all)"]
+        short = [one for one in few if len(one) <= _LONGEST] if len(name) <= _LONGEST else []
+        closest = difflib.get_close_matches(name, short, n=10, cutoff=0.0) or few[:10]
+        few = [*closest, f"… ({len(known)} in all)"]
     return nearest(name, few) if few else ""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from toprung.core.files import parse_json
 from toprung.data.tasks._base import Label
+
+LONGEST_NAME = 1000
+"""Of a class, in characters: every report, table and chart repeats it."""
 
 _WHOLE = re.compile(r"([+-]?\d+)\.0+\Z")
 
@@ -34,6 +37,9 @@ def label_name(value: object) -> str:
             raise ValueError(f"the label {name!r} holds a character that is no text. Correct it.")
         if name.lower() in ("true", "false"):
             return name.lower()
+        if len(name) > LONGEST_NAME:
+            said = f"the label is a text of {len(name):,} characters; a class is named by at most"
+            raise ValueError(f"{said} {LONGEST_NAME:,}. Is data.label the column of the text?")
         whole = _WHOLE.match(name)
         return str(int(whole[1])) if whole else name
     if isinstance(value, bool):
@@ -67,7 +73,7 @@ def label_names(value: object) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """
     if isinstance(value, str):
         try:
-            read = json.loads(value)
+            read = parse_json(value)
         except ValueError:
             read = None
         if not isinstance(read, dict | list):

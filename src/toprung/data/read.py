@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import gzip
+import io
+import os
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Any, cast
 
 from toprung.core.registry import nearest
 from toprung.data.formats import registry
 from toprung.data.rows import Broken, Columns, Row
 
+_FREE_BYTES, _MOST_RATIO = 1 << 26, 100
 _ZIPPED, _GZIPPED, _PARQUET = b"PK\x03\x04", b"\x1f\x8b", b"PAR1"
 
 
@@ -74,7 +77,44 @@ def _opened(path: Path, name: str) -> Iterator[IO[bytes]]:
             raise Broken(None, "the file is a zip archive or Excel workbook. Save it as .csv.")
         if name != "parquet" and start == _PARQUET:
             raise Broken(None, "the file is Parquet. Rename it to end in .parquet.")
-        yield cast(IO[bytes], gzip.GzipFile(fileobj=raw)) if zipped else raw
+        yield cast(IO[bytes], io.BufferedReader(_Unzipped(raw), 1 << 16)) if zipped else raw
+
+
+class _Unzipped(io.RawIOBase):
+    """What a gzip file unpacks to, up to a hundred times its size.
+
+    Raises:
+        Broken: it unpacks to more; text never does.
+    """
+
+    def __init__(self, raw: IO[bytes]) -> None:
+        self._raw = raw
+        self._zipped = gzip.GzipFile(fileobj=raw)
+        self._given = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return self._zipped.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._zipped.tell()
+
+    def readinto(self, buffer: Any) -> int:
+        piece = self._zipped.read(len(buffer))
+        buffer[: len(piece)] = piece
+        self._given += len(piece)
+        if self._given > max(_FREE_BYTES, _MOST_RATIO * self._raw.tell()):
+            raise Broken(
+                None,
+                f"the gzip file unpacks to more than {_MOST_RATIO} times its size, which no text "
+                "does. Unpack it, see what it holds, and give the rows themselves.",
+            )
+        return len(piece)
 
 
 def _absent(path: Path) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-import zlib
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toprung.core.registry import nearest
+from toprung.data.labels import LONGEST_NAME
+from toprung.data.npz_member import DAMAGES, NotAnArray, has_odd, read_member
 from toprung.data.rows import Problems
 from toprung.data.series import Series
 
@@ -54,11 +56,11 @@ def read_arrays(path: Path, problems: Problems) -> Arrays | None:
         archive = zipfile.ZipFile(path)
     except FileNotFoundError:
         problems.add(file, f"no such file. {_there(path)}")
-    except zipfile.BadZipFile:
-        text = "not a zip archive, so no .npz, or cut short. Write it with"
-        problems.add(file, f"{text} numpy.savez_compressed, or copy it again.")
     except OSError as error:
         problems.add(file, f"cannot be read: {error.strerror or error}.")
+    except (zipfile.BadZipFile, *DAMAGES):
+        text = "not a zip archive, so no .npz, or cut short. Write it with"
+        problems.add(file, f"{text} numpy.savez_compressed, or copy it again.")
     else:
         with archive:
             return _members(archive, file, problems)
@@ -72,21 +74,19 @@ def _there(path: Path) -> str:
 
 def _members(archive: zipfile.ZipFile, file: str, problems: Problems) -> Arrays | None:
     arrays: Arrays = {}
-    for member in archive.namelist():
-        name = member.removesuffix(".npy")
-        where = f"{file}: {name}"
+    for member in archive.infolist():
+        name = member.filename.removesuffix(".npy")
+        where = f"{file}: {name[:100]!r}" if has_odd(name) else f"{file}: {name}"
+        if name in arrays:
+            problems.add(where, "the archive holds this array twice. Write it again.")
+            continue
         try:
-            with archive.open(member) as opened:
-                arrays[name] = np.lib.format.read_array(opened, allow_pickle=False)
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, MemoryError) as error:
-            problems.add(where, f"the archive is damaged here ({error}). Copy or write it again.")
-        except ValueError as error:
-            said = (
-                "holds Python objects, which are never unpickled"
-                if "bject" in str(error)
-                else f"is no array ({error})"
-            )
-            problems.add(where, f"{said}. Save it as numbers or text: array.astype(…).")
+            arrays[name] = read_member(archive, member)
+        except NotAnArray as error:
+            problems.add(where, f"{error}. Save it as numbers or text: array.astype(…).")
+        except (zipfile.BadZipFile, OSError, *DAMAGES) as error:
+            said = str(error)[:200]
+            problems.add(where, f"the archive is damaged here ({said}). Copy or write it again.")
     return None if problems else arrays
 
 
@@ -154,9 +154,16 @@ def _texts(arrays: Arrays, name: str, file: str, problems: Problems) -> tuple[st
         problems.add(f"{file}: {name}", f"{had}, not a list of texts. Write such as {example}.")
         return ()
     found = tuple(str(value) for value in array)
-    twice = sorted({n for n in found if found.count(n) > 1 or not n.strip() or "\0" in n})
+    counts = Counter(found)
+    twice = sorted(n for n in counts if counts[n] > 1 or not n.strip() or "\0" in n)
     if twice:
-        text = f"{', '.join(map(repr, twice))} is empty or stands there twice. Correct it."
+        named = ", ".join(repr(n[:60]) for n in twice[:20])
+        text = f"{named} is empty or stands there twice. Correct it."
+        problems.add(f"{file}: {name}", text)
+        return ()
+    long = next((n for n in found if len(n) > LONGEST_NAME), None)
+    if long is not None:
+        text = f"a name of {len(long):,} characters; at most {LONGEST_NAME:,} are read. Shorten it."
         problems.add(f"{file}: {name}", text)
         return ()
     return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +24,8 @@ WEIGHTS, TRAINING, STATE, MANIFEST = (
     "state.json",
     "manifest.json",
 )
+FOREIGN = (LookupError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError)
+"""What comes of values in files that others wrote; a header of safetensors too is such a file."""
 Tensors = dict[str, torch.Tensor]
 State = dict[str, Any]
 
@@ -74,14 +75,17 @@ def load_checkpoint(folder: Path) -> Snapshot | None:
         return None
     try:
         return Snapshot(load_file(folder / WEIGHTS), load_file(folder / TRAINING), state)
-    except (OSError, SafetensorError):
+    except (OSError, SafetensorError, *FOREIGN):
         return None
 
 
 def load_trained(folder: Path) -> Snapshot | None:
     """The trained weights and state alone, as for a member of an ensemble; None where broken."""
     state = _sound_state(folder, (WEIGHTS, STATE))
-    return None if state is None else Snapshot(load_file(folder / WEIGHTS), {}, state)
+    try:
+        return None if state is None else Snapshot(load_file(folder / WEIGHTS), {}, state)
+    except (OSError, SafetensorError, *FOREIGN):
+        return None
 
 
 def is_sound(folder: Path) -> bool:
@@ -101,7 +105,7 @@ def newest_checkpoint(folder: Path, fingerprint: str) -> Snapshot | None:
         if path.name == PARTIAL or path.name.isdecimal():
             state = _read_state(path)
             if state is not None and state.get("fingerprint") == fingerprint:
-                found.append((int(state["examples"]), path))
+                found.append((_examples(state), path))
     for _, path in sorted(found, reverse=True):
         snapshot = load_checkpoint(path)
         if snapshot is not None:
@@ -164,10 +168,15 @@ def _plain(tensors: Tensors) -> Tensors:
     return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
 
 
+def _examples(state: Mapping[str, Any]) -> int:
+    found = state.get("examples")
+    return found if isinstance(found, int) else -1
+
+
 def _read_state(folder: Path) -> dict[str, Any] | None:
     try:
         state = read_json(folder / STATE)
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError):
+    except (OSError, ValueError):
         return None
     return state if isinstance(state, dict) else None
 
@@ -177,6 +186,6 @@ def _sound_state(folder: Path, names: Sequence[str]) -> dict[str, Any] | None:
         hashes = read_json(folder / MANIFEST)["sha256"]
         if any(sha256_file(folder / name) != hashes[name] for name in names):
             return None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError):
         return None
     return _read_state(folder)

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.torch import load_file
 
 from toprung.core.errors import FixEnvironment
-from toprung.core.files import new_folder, read_json, sha256_file, write_json
+from toprung.core.files import inside, new_folder, read_json, sha256_file, write_json
 from toprung.data.series import Content, Series
-from toprung.learn.backbone.card import Card
+from toprung.learn.backbone.card import Card, check_card
 from toprung.learn.backbone.load import (
     hash_tokenizer,
     load_backbone,
@@ -26,11 +25,11 @@ from toprung.learn.backbone.load import (
     save_tokenizer,
 )
 from toprung.learn.backbone.locate import Loaded
-from toprung.learn.checkpoint import WEIGHTS, load_trained
+from toprung.learn.checkpoint import FOREIGN, WEIGHTS, load_trained
 from toprung.learn.device import resolve_device
 from toprung.learn.evaluate import predict
 from toprung.learn.inputs import Inputs
-from toprung.learn.model import Classifier, build_model, load_weights
+from toprung.learn.model import Classifier, build_model, rebuild
 from toprung.learn.series.member import SeriesMember, rebuild_member
 from toprung.learn.summaries.member import SummaryMember, rebuild_writer
 from toprung.learn.tokens import tokenize
@@ -38,6 +37,8 @@ from toprung.trial.config import TrialConfig
 
 _FORMAT = 1
 _MEMBER = "member.json"
+_LARGEST = 1 << 20
+_MOST = {"layers": 256, "beams": 32, "max_target_length": 1024, "decoder_layers": 256}
 
 
 @dataclass(frozen=True)
@@ -141,6 +142,11 @@ def load_member(path: Path, device: str = "auto") -> AnyMember:
     """
     facts = _read_member(path)
     where = resolve_device(device)
+    with _foreign(path):
+        return _load(path, facts, where)
+
+
+def _load(path: Path, facts: Mapping[str, Any], where: str) -> AnyMember:
     if "modalities" in facts:
         return rebuild_member(facts, path / WEIGHTS, where)
     card = _card(path, facts)
@@ -176,18 +182,36 @@ def load_plain(path: Path) -> tuple[Classifier, Loaded, Mapping[str, Any]]:
         FixEnvironment: as of ``load_member``.
     """
     facts = _read_member(path)
-    card = _card(path, facts)
-    loaded = load_backbone(card)
-    _check_backbone(facts, loaded, path)
-    return _rebuild({**facts, "precision": "float32"}, loaded, card, path / WEIGHTS), loaded, facts
+    with _foreign(path):
+        card = _card(path, facts)
+        loaded = load_backbone(card)
+        _check_backbone(facts, loaded, path)
+        plain = {**facts, "precision": "float32"}
+        return _rebuild(plain, loaded, card, path / WEIGHTS), loaded, facts
+
+
+@contextmanager
+def _foreign(path: Path) -> Iterator[None]:
+    """What a folder's files lead to that are not as they were written, told in words."""
+    try:
+        yield
+    except (OSError, SafetensorError, AssertionError, *FOREIGN) as error:
+        raise FixEnvironment(
+            f"{path} is no member that toprung wrote ({type(error).__name__}: {error}); copy the "
+            "ensemble/ folder again."
+        ) from error
 
 
 def _card(path: Path, facts: Mapping[str, Any]) -> Card:
+    """The member's card; a folder that it names lies beside the member, not anywhere."""
+    check_card(facts["card"])
     card = Card.from_json(facts["card"])
     folder = facts.get("backbone_folder")
-    if folder is None:
-        return card
-    return replace(card, source=str((path.resolve().parent / folder).resolve()))
+    if folder is not None:
+        return replace(card, source=str(inside(path.resolve().parent, folder).resolve()))
+    if card.kind == "folder":
+        raise ValueError(f"the backbone lies in {card.source[:100]!r}, outside of the ensemble")
+    return card
 
 
 def _read_member(path: Path) -> dict[str, Any]:
@@ -196,18 +220,34 @@ def _read_member(path: Path) -> dict[str, Any]:
         found = sha256_file(path / WEIGHTS)
     except (OSError, ValueError) as error:
         raise FixEnvironment(f"{path} is no saved member: {error}") from error
-    if facts.get("format") != _FORMAT:
-        raise FixEnvironment(f"{path / _MEMBER} has format {facts.get('format')}, not {_FORMAT}.")
-    if found != facts["weights_sha256"]:
+    if not isinstance(facts, dict) or facts.get("format") != _FORMAT:
+        raise FixEnvironment(f"{path / _MEMBER} is not of format {_FORMAT}.")
+    if found != facts.get("weights_sha256"):
         raise FixEnvironment(f"{path / WEIGHTS} is not the file that was saved; copy it again.")
+    wrong = _beyond(facts.get("values"))
+    if wrong:
+        raise FixEnvironment(f"{path / _MEMBER}: {wrong}, which no trial has.")
     return facts
+
+
+def _beyond(values: object) -> str | None:
+    """Which value of a configuration is none, or larger than any search can ask for."""
+    if not isinstance(values, Mapping):
+        return "it has no values"
+    for name, value in values.items():
+        if not isinstance(value, str | int | float | None):
+            return f"{name} is no value"
+        most = next((n for ends, n in _MOST.items() if name.endswith(ends)), _LARGEST)
+        if isinstance(value, int) and abs(value) > most:
+            return f"{name} is {value:,}"
+    return None
 
 
 def _rebuild(facts: Mapping[str, Any], loaded: Loaded, card: Card, weights: Path) -> Classifier:
     config = TrialConfig(facts["trial"], facts["values"], int(facts["seed"]))
-    # New weights are drawn before the saved ones take their place; nobody's stream is moved.
-    with torch.random.fork_rng():
-        model = build_model(
+
+    def make() -> Classifier:
+        return build_model(
             config,
             loaded.encoder,
             card,
@@ -215,8 +255,9 @@ def _rebuild(facts: Mapping[str, Any], loaded: Loaded, card: Card, weights: Path
             outputs=len(facts["label_names"]),
             precision=facts["precision"],
         )
+
     try:
-        load_weights(model.trainable(), load_file(weights))
+        model = rebuild(make, weights)
     except (OSError, SafetensorError, ValueError) as error:
         raise FixEnvironment(f"{weights}: {error}") from error
     model.requires_grad_(False)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
 import torch
+from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional
 
@@ -10,6 +15,7 @@ from toprung.learn import adapters, heads, poolings
 from toprung.learn.adapters._base import Adapter
 from toprung.learn.backbone.card import Card
 from toprung.learn.backbone.encoder import Encoder
+from toprung.learn.backbone.folder import tensor_shapes
 from toprung.learn.heads._base import Head
 from toprung.learn.poolings._base import Pooling
 from toprung.learn.settings import choose, settings_of
@@ -148,3 +154,32 @@ def load_weights(parameters: dict[str, nn.Parameter], weights: dict[str, torch.T
     with torch.no_grad():
         for name, parameter in parameters.items():
             parameter.copy_(weights[name])
+
+
+M = TypeVar("M", bound=Model)
+
+
+def rebuild(make: Callable[[], M], file: Path) -> M:
+    """A model with the weights of a file.
+
+    Its shapes are compared with the file's before any of it is made: what describes the model
+    may come from anywhere, and ask for more memory than there is.
+
+    Args:
+        make: gives the model, its new weights from torch's global generator.
+        file: of the trained weights, as ``trainable`` names them.
+
+    Raises:
+        OSError, SafetensorError, ValueError: the file is not there, broken, or of another model.
+    """
+    shapes = tensor_shapes(file)
+    # New weights are drawn before the saved ones take their place; nobody's stream is moved.
+    with torch.random.fork_rng():
+        with torch.device("meta"):
+            wanted = {name: tuple(p.shape) for name, p in make().trainable().items()}
+        odd = sorted(n for n in wanted.keys() | shapes.keys() if wanted.get(n) != shapes.get(n))
+        if odd:
+            raise ValueError(f"the kept weights are of another model: {', '.join(odd[:5])}")
+        model = make()
+    load_weights(model.trainable(), load_file(file))
+    return model

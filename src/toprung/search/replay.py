@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
-from toprung.core.errors import GiveUp
+from toprung.core.errors import FixEnvironment, GiveUp
 from toprung.search.schedulers._base import Scheduler
 from toprung.trial.decision import Continue, Decision, Pause, State
 from toprung.trial.history import History, TrialRecord
@@ -40,10 +40,18 @@ class Replay:
 
         Raises:
             GiveUp: these rules answer otherwise than the journal says.
+            FixEnvironment: an event is none that could have been written there.
         """
         for event in events:
             self.history.apply(event)
-            self._take(event)
+            try:
+                self._take(event)
+            except (LookupError, TypeError, ValueError, AttributeError, StopIteration) as error:
+                raise FixEnvironment(
+                    f"{self.where}: event {event['seq']} ({event['kind']}) does not follow from "
+                    f"those before it ({type(error).__name__}: {error}). The file was changed or "
+                    f"damaged; restore it from a copy."
+                ) from error
 
     def _take(self, event: Event) -> None:
         if event["kind"] == "phase":

@@ -209,7 +209,7 @@ def _read(path: Path) -> _Described:
             str(said["task"]),
             None if values is None else tuple(float(values[label]) for label in labels),
         )
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise _foreign(path, f"{type(error).__name__}: {error}") from None
     numbers = [entry.weight for entry in found.members]
     if any(Path(e.trial).name != e.trial or e.trial in ("", "..") for e in found.members):

@@ -41,8 +41,11 @@ class Scorer:
     def load(cls, folder: Path) -> Scorer:
         """The member in ``members/<name>``: ``encoder/``, ``head.safetensors``, ``head.json``."""
         said = json.loads((folder / "head.json").read_text(encoding="utf-8"))
-        encoder: Any = AutoModel.from_pretrained(folder / "encoder").eval()
-        tokenizer: Any = AutoTokenizer.from_pretrained(folder / "encoder")
+        safely: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+        encoder: Any = AutoModel.from_pretrained(
+            folder / "encoder", use_safetensors=True, **safely
+        ).eval()
+        tokenizer: Any = AutoTokenizer.from_pretrained(folder / "encoder", **safely)
         return cls(encoder, load_file(folder / "head.safetensors"), said, tokenizer)
 
     @torch.inference_mode()

@@ -37,6 +37,8 @@ BASELINES: Mapping[str, Sequence[str]] = {
 }
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 _TAKEN_NAMES = ("records", "README.md")
+_RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\.|\Z)|.*\.\Z", re.IGNORECASE)
+"""Names that file systems of Windows keep for devices: a results folder may lie on such a share."""
 _KEYS = (
     *("name", "task", "data", "space", "metric", "scheduler", "searcher", "resource"),
     *("budget", "trial", "ensemble", "baselines", "first", "seed"),
@@ -173,9 +175,9 @@ class _Reader:
     def _name(self) -> str:
         node = self._given("name")
         name = self.path.stem if node is None else node.value
-        if not isinstance(name, str) or not _SAFE_NAME.match(name) or name in _TAKEN_NAMES:
+        if not isinstance(name, str) or not _can_name(name):
             safe = re.sub(r"[^A-Za-z0-9._-]+", "-", str(name)).strip("-._")[:64]
-            safe = "my-search" if not safe or safe in _TAKEN_NAMES else safe
+            safe = safe if _can_name(safe) else "my-search"
             what = f"the file's name {shown(name)}" if node is None else node.shown()
             text = f"{what} cannot name the folder of the search: up to 64 letters, digits, "
             text += f"'.', '_' and '-' can, but not {' or '.join(_TAKEN_NAMES)}."
@@ -281,6 +283,12 @@ class _Reader:
             text = f"{len(found)} configurations are more than the {trials} of budget.trials."
             self.problems.add(node, f"{text} Raise it, or leave some out.")
         return found
+
+
+def _can_name(name: str) -> bool:
+    """Whether a folder under results/ may have the name."""
+    safe = _SAFE_NAME.match(name) and not _RESERVED.match(name)
+    return bool(safe) and name not in _TAKEN_NAMES
 
 
 def _fits(baseline: type[Any], task: Task) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from toprung.trial.space import Scalar
 
-_TRIAL_ID = re.compile(r"t\d{4,6}(-s\d{1,3})?\Z")
+TRIAL_ID = re.compile(r"t[0-9]{4,6}(-s[0-9]{1,3})?\Z")
 
 
 def trial_id(number: int) -> str:
@@ -37,7 +37,7 @@ class TrialConfig:
     seed: int
 
     def __post_init__(self) -> None:
-        if not _TRIAL_ID.match(self.trial):
+        if not isinstance(self.trial, str) or not TRIAL_ID.match(self.trial):
             raise ValueError(f"not a trial id: {self.trial!r}")
 
     def component(self, name: str) -> tuple[str, dict[str, Scalar]]:

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from toprung.core.errors import FixEnvironment
+from toprung.core.files import parse_json
+from toprung.trial.event_checks import problem_of
 
 Event = Mapping[str, Any]
 
@@ -31,15 +33,16 @@ def read_events(path: Path) -> list[Event]:
     for number, line in enumerate(whole, 1):
         try:
             event, has_seal = _unseal(line)
-            ordered = event["seq"] == len(events) + 1 and has_seal >= sealed
-            ordered &= event.keys() >= {"epoch", "at", "time", "kind"}
-        except (ValueError, KeyError, TypeError, AttributeError):
-            ordered = False
-        if not ordered:
+            wrong = problem_of(event, number)
+            if sealed and not has_seal:
+                wrong = "it has no checksum, as those before it have"
+        except ValueError as error:
+            wrong = str(error)
+        if wrong is not None:
             raise FixEnvironment(
-                f"{path}:{number}: not the event that belongs here. The file was changed or "
-                f"damaged; restore it from a copy, or cut it before line {number} to go on "
-                f"from there."
+                f"{path}:{number}: not the event that belongs here: {wrong}. The file was "
+                f"changed or damaged; restore it from a copy, or cut it before line {number} to "
+                f"go on from there."
             )
         sealed = has_seal
         events.append(event)
@@ -59,7 +62,9 @@ def _unseal(line: str) -> tuple[Event, bool]:
     Raises:
         ValueError: it is not what was written.
     """
-    event = json.loads(line)
+    event = parse_json(line)
+    if not isinstance(event, dict):
+        raise ValueError("no object")
     checksum = event.pop("crc", None)
     if checksum is not None and checksum != zlib.crc32(line.rpartition(', "crc": ')[0].encode()):
         raise ValueError("the checksum differs")

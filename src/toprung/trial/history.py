@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from toprung.core.errors import FixEnvironment
 from toprung.trial.config import TrialConfig
 from toprung.trial.decision import Failure, State
 from toprung.trial.finding import Finding
@@ -91,7 +92,14 @@ class History:
         """Takes in the next event; kinds it does not know change nothing."""
         change = _CHANGES.get(event["kind"])
         if change is not None:
-            change(self, event)
+            try:
+                change(self, event)
+            except (LookupError, TypeError, ValueError, AttributeError) as error:
+                raise FixEnvironment(
+                    f"event {event.get('seq')} of the journal ({event['kind']}) does not follow "
+                    f"from those before it ({type(error).__name__}: {error}). The file was "
+                    f"changed or damaged; restore it from a copy."
+                ) from error
         record = self.trials.get(event.get("trial", ""))
         if record is not None:
             record.at, record.seq = event["at"], event["seq"]

@@ -68,7 +68,12 @@ class TrialRecord:
 
     def usable(self, metric: Metric) -> list[Report]:
         """The reports that carry the metric, up to the resource that counts."""
-        return [r for r in self.reports if metric.name in r.metrics and r.resource <= self.resource]
+        return [
+            report
+            for report in self.reports
+            if report.resource <= self.resource
+            and isinstance(report.metrics.get(metric.name), int | float)
+        ]
 
     def best(self, metric: Metric) -> Report | None:
         """The report with the best metric; the earliest among equals."""

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import csv
-import sys
 from collections.abc import Iterator
 from typing import IO
 
-from toprung.data.formats._lines import decode
+from toprung.data.formats._lines import LONGEST_LINE, decode
 from toprung.data.rows import Broken, Columns, Row, missing_columns, show
 
 
@@ -21,7 +20,7 @@ def read_cells(file: IO[bytes], columns: Columns, separator: str) -> Iterator[Ro
                 bad[number] = problem
             yield text
 
-    csv.field_size_limit(sys.maxsize)  # the module's own limit refuses a text of 128 KiB
+    csv.field_size_limit(LONGEST_LINE)  # the module's own limit refuses a text of 128 KiB
     reader = csv.reader(texts(), delimiter=separator, strict=True)
     header: list[str] | None = None
     place = (0, 0)
@@ -83,6 +82,11 @@ def _syntax(error: csv.Error, start: int, end: int) -> str:
         )
     if "new-line character" in said:
         return "lines end in CR alone (old Mac). Convert the file: tr '\\r' '\\n' < OLD > NEW."
+    if "field limit" in said:
+        return (
+            f"a cell of more than {LONGEST_LINE >> 20} MiB; a quote opens in this row and may "
+            'never close. Close it, or double a quote inside of a cell ("").'
+        )
     until = f" (read up to line {end})" if end > start else ""
     return (
         f"{said}{until}: a quote stands where none may. "

@@ -7,6 +7,7 @@ from typing import IO, NamedTuple
 
 from toprung.data.rows import Broken, show
 
+LONGEST_LINE = 1 << 25
 _MARKS = (
     (b"\xff\xfe\x00\x00", "UTF-32"),
     (b"\x00\x00\xfe\xff", "UTF-32"),
@@ -32,7 +33,13 @@ def decode(file: IO[bytes]) -> Iterator[Line]:
         Broken: the file is UTF-16 or UTF-32, or holds no text at all.
     """
     empty = True
-    for number, raw in enumerate(file, 1):
+    for number, raw in enumerate(iter(lambda: file.readline(LONGEST_LINE), b""), 1):
+        if len(raw) >= LONGEST_LINE:
+            raise Broken(
+                number,
+                f"a line of {LONGEST_LINE >> 20} MiB or more; a row is one line, and a text is cut "
+                "to its first 100,000 characters. Part the line, or shorten its text.",
+            )
         if number == 1:
             _refuse_wide(raw)
             raw = raw.removeprefix(b"\xef\xbb\xbf")

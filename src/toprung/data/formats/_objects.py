@@ -11,6 +11,7 @@ from toprung.data.formats._lines import Line, decode
 from toprung.data.rows import Broken, Columns, Row, missing_columns, show
 
 _SPACE = " \t\r\n"
+_LARGEST_ARRAY = 1 << 28
 
 
 def read_json(file: IO[bytes], columns: Columns) -> Iterator[Row]:
@@ -49,10 +50,15 @@ def _read_lines(lines: Iterator[Line], columns: Columns) -> Iterator[Row]:
 
 def _read_array(lines: Iterator[Line], columns: Columns) -> Iterator[Row]:
     pieces: list[str] = []
+    size = 0
     for line in lines:
         if line.problem:
             raise Broken(line.number, line.problem)
         pieces.append(line.text)
+        size += len(line.text)
+        if size > _LARGEST_ARRAY:
+            text = f"an array of more than {_LARGEST_ARRAY >> 20} MiB has to be read as a whole."
+            raise Broken(line.number, f"{text} Write the rows as JSON Lines, one object a line.")
     text = "".join(pieces)
     del pieces
     decoder = json.JSONDecoder()

@@ -12,6 +12,8 @@ import pyarrow.parquet as pq
 from toprung.data.formats._base import Format
 from toprung.data.rows import Broken, Columns, Row, class_name, missing_columns
 
+_FREE_ROWS, _ROWS_A_BYTE = 1_000_000, 1
+
 
 class Parquet(Format):
     """One row a row, counted from 1; batches of 1,000 rows are in memory at a time."""
@@ -23,6 +25,7 @@ class Parquet(Format):
         number = 0
         try:
             opened = pq.ParquetFile(file)
+            _refuse_bomb(opened.metadata.num_rows, file)
             missing = missing_columns(opened.schema_arrow.names, columns)
             if missing:
                 raise Broken(None, *missing)
@@ -38,8 +41,9 @@ class Parquet(Format):
                 for text, label in zip(texts, labels, strict=True):
                     number += 1
                     yield Row(number, text, class_name(label, names))
-        except (pa.ArrowException, UnicodeDecodeError) as error:
-            said = str(error).splitlines()[0]
+        # Broken is no such error; of values that no Python object can be, Arrow raises plain ones.
+        except (pa.ArrowException, ValueError, LookupError, TypeError, OverflowError) as error:
+            said = (str(error).splitlines() or [type(error).__name__])[0][:300]
             text = f"the Parquet file is damaged: {said}. Copy or write it again."
             raise Broken(number + 1 if number else None, text) from error
 
@@ -48,5 +52,15 @@ def _class_names(metadata: dict[bytes, bytes] | None, column: str) -> list[str] 
     try:
         stored: Any = json.loads((metadata or {})[b"huggingface"])
         return [str(name) for name in stored["info"]["features"][column]["names"]]
-    except (KeyError, ValueError, TypeError):
+    except (KeyError, ValueError, TypeError, RecursionError):
         return None
+
+
+def _refuse_bomb(rows: int, file: IO[bytes]) -> None:
+    """Refuses a file of far more rows than bytes: one value repeated takes next to none."""
+    size = file.seek(0, 2)
+    if rows > max(_FREE_ROWS, _ROWS_A_BYTE * size):
+        raise Broken(
+            None,
+            f"{rows:,} rows in {size:,} bytes: nearly all of them must be equal. Write each once.",
+        )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import pyarrow as pa
+
 from toprung.data.rows import Broken, Columns, Row, class_name, missing_columns
 from toprung.data.source import DataSource
 from toprung.data.stores._base import Part
@@ -35,7 +37,7 @@ def _class_names(rows: Any, column: str) -> list[str] | None:
 def _is_hidden(rows: Any, column: str) -> bool:
     if _class_names(rows, column) is None or not len(rows):
         return False
-    labels = rows.with_format(None).select_columns([column])[:][column]
+    labels = rows.with_format("arrow").select_columns([column])[:].column(column).to_pylist()
     return all(label is None or label < 0 for label in labels)
 
 
@@ -48,12 +50,17 @@ def _rows(rows: Any, columns: Columns) -> Iterator[Row]:
     names = _class_names(rows, columns.label)
     many = columns.references if columns.references in rows.column_names else None
     chosen = [columns.text, columns.label, *([many] if many else [])]
-    plain = rows.with_format(None).select_columns(chosen)
+    # As they lie there: other formats open what a column of pictures or sounds names.
+    plain = rows.with_format("arrow").select_columns(chosen)
     for start in range(0, len(plain), 1000):
-        batch = plain[start : start + 1000]
-        labels = batch[columns.label]
-        if many:
-            labels = [m or one for m, one in zip(batch[many], labels, strict=True)]
-        pairs = zip(batch[columns.text], labels, strict=True)
+        try:
+            batch = plain[start : start + 1000]
+            texts, labels = (batch.column(name).to_pylist() for name in chosen[:2])
+            several = batch.column(many).to_pylist() if many else labels
+        except (pa.ArrowException, ValueError, LookupError, TypeError, OverflowError) as error:
+            said = (str(error).splitlines() or [type(error).__name__])[0][:300]
+            raise Broken(start + 1, f"the rows cannot be read: {said}. Save them again.") from error
+        labels = [m or one for m, one in zip(several, labels, strict=True)] if many else labels
+        pairs = zip(texts, labels, strict=True)
         for number, (text, label) in enumerate(pairs, start + 1):
             yield Row(number, text, class_name(label, names))

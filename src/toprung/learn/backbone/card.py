@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
 from toprung.core.catalogue import catalogue_names, find_catalogue_file
 from toprung.core.errors import FixSpec, Problem
 from toprung.core.files import read_json
 from toprung.core.registry import nearest
+from toprung.learn.backbone.card_file import read_card_file
 
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?\Z")
+_MODULE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*\Z")
+_LARGEST = 1 << 40
+_HEADS = ("num_attention_heads", "n_heads", "num_heads", "encoder_attention_heads")
 
 _FAMILIES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "bert": ("encoder.layer", ("query", "value")),
@@ -92,6 +95,20 @@ class Card:
         return cls(**{**value, "lora_targets": tuple(value["lora_targets"])})
 
 
+def check_card(value: object) -> None:
+    """Refuses what ``to_json`` did not write, before a card is made of it.
+
+    Raises:
+        ValueError: with the first thing that is wrong.
+    """
+    if not isinstance(value, Mapping):
+        raise ValueError("a card is a mapping of names to values")
+    sizes = {name: size for name, size in value.items() if name != "parameters"}
+    problems = _problems(sizes | {"parameters": value.get("parameters") or 1})
+    if problems:
+        raise ValueError(str(problems[0]))
+
+
 def card_names() -> list[str]:
     """Names of the cards in the catalogue, sorted.
 
@@ -130,19 +147,13 @@ def find_card(name_or_path: str, base: Path | None = None) -> Card:
 
 
 def _read_card(path: Path) -> Card:
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise FixSpec(str(path), [f"not readable as YAML: {error}"]) from error
-    if not isinstance(values, dict):
-        raise FixSpec(str(path), ["a card is a mapping of names to values."])
-    values = {"name": path.stem, **values}
+    values = {"name": path.stem, **read_card_file(path)}
     problems = _problems(values)
     if problems:
         raise FixSpec(str(path), problems)
     source = str(values["source"])
     if source.startswith((".", "~", "/")):
-        values["source"] = str((path.parent / Path(source).expanduser()).resolve())
+        values["source"] = str((path.parent / os.path.expanduser(source)).resolve())
     return Card.from_json({"lora_targets": [], **values})
 
 
@@ -153,35 +164,71 @@ def _problems(values: Mapping[str, Any]) -> list[Problem]:
     for name, value in values.items():
         if name not in annotations:
             found.append(Problem(str(name), f"unknown. {nearest(str(name), list(annotations))}"))
-        elif annotations[name] == "int" and (type(value) is not int or value < 1):
-            found.append(Problem(name, f"{value!r} is not a whole number from 1."))
-        elif annotations[name].startswith("str") and not isinstance(value, str | None):
-            found.append(Problem(name, f"{value!r} is not text."))
+        elif annotations[name] == "int" and (type(value) is not int or not 0 < value < _LARGEST):
+            found.append(Problem(name, f"{_shown(value)} is not a whole number from 1."))
+        elif annotations[name].startswith("str") and not _is_text(value, annotations[name]):
+            found.append(Problem(name, f"{_shown(value)} is not text."))
         elif name == "decoder" and value not in ("own", "warm", None):
-            found.append(Problem(name, f"{value!r} is none of own, warm and null."))
-        elif name == "lora_targets" and not isinstance(value, list):
-            found.append(Problem(name, f"{value!r} is not a list of names."))
+            found.append(Problem(name, f"{_shown(value)} is none of own, warm and null."))
+        elif name == "lora_targets" and not _are_names(value):
+            found.append(Problem(name, f"{_shown(value)} is not a list of names."))
     source = str(values.get("source", "x"))
-    if not source.startswith((".", "~", "/", "package:")) and not _HUB_ID.match(source):
-        found.append(Problem("source", f"{source!r} is no hub id, folder or package:<module>."))
+    if not _is_source(source):
+        text = f"{_shown(source)} is no hub id, folder or package:<module>."
+        found.append(Problem("source", text))
     return found
 
 
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _is_text(value: object, annotation: str) -> bool:
+    return isinstance(value, str) or (value is None and "None" in annotation)
+
+
+def _are_names(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(name, str) for name in value)
+
+
+def _is_source(source: str) -> bool:
+    if source.startswith("package:"):
+        return bool(_MODULE.match(source.removeprefix("package:")))
+    if source.startswith((".", "~", "/")):
+        return "\0" not in source and len(source) < 4096
+    return bool(_HUB_ID.match(source))
+
+
 def _card_of_folder(path: Path, name: str) -> Card:
-    config = read_json(path / "config.json")
+    try:
+        config = read_json(path / "config.json")
+    except (OSError, ValueError) as error:
+        raise FixSpec(str(path / "config.json"), [f"cannot be read: {error}."]) from error
+    if not isinstance(config, dict):
+        raise FixSpec(str(path / "config.json"), ["the configuration of an encoder is an object."])
     family = str(config.get("model_type"))
     known = {**_FAMILIES, **_WRITERS}
     if family not in known:
         text = f"model_type '{family}' is not supported here. {nearest(family, list(known))}"
         raise FixSpec(str(path / "config.json"), [Problem("model_type", text)])
     layers_path, targets = known[family]
-    positions = int(config.get("max_position_embeddings", config.get("n_positions", 512)))
+    sizes = {
+        "layers": _first(config, "num_hidden_layers", "n_layers", "num_layers", "encoder_layers"),
+        "hidden": _first(config, "hidden_size", "dim", "d_model"),
+        "heads": _first(
+            config, "num_attention_heads", "n_heads", "num_heads", "encoder_attention_heads"
+        ),
+    }
+    lacking = [name for name, size in sizes.items() if not size]
+    if lacking:
+        text = f"the number of {' and '.join(lacking)} is not there, or is no size."
+        raise FixSpec(str(path / "config.json"), [text])
+    positions = _first(config, "max_position_embeddings", "n_positions") or 512
     return Card(
         name=name,
         source=str(path),
-        layers=_first(config, "num_hidden_layers", "n_layers", "num_layers", "encoder_layers"),
-        hidden=_first(config, "hidden_size", "dim", "d_model"),
-        heads=_first(config, "num_attention_heads", "n_heads", "num_heads"),
+        **sizes,
         parameters=sum(file.stat().st_size for file in path.glob("*.safetensors")) // 4,
         # RoBERTa counts positions from behind its padding id.
         max_length=positions - 2 if family == "roberta" else positions,
@@ -192,5 +239,6 @@ def _card_of_folder(path: Path, name: str) -> Card:
 
 
 def _first(config: Mapping[str, Any], *names: str) -> int:
-    """The first of the names that the config has; 0 where it has none."""
-    return next((int(config[name]) for name in names if config.get(name)), 0)
+    """The first of the names that the config has as a size; 0 where it has none."""
+    values = (config.get(name) for name in names)
+    return next((v for v in values if type(v) is int and 0 < v < _LARGEST), 0)

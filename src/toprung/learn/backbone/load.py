@@ -16,6 +16,7 @@ from transformers.utils import logging as transformers_logging
 
 from toprung.core.errors import FixEnvironment
 from toprung.learn.backbone.card import Card
+from toprung.learn.backbone.folder import check_folder, check_tokenizer, unreadable
 from toprung.learn.backbone.locate import Loaded, verify
 
 
@@ -35,8 +36,20 @@ def load_backbone(card: Card, device: str = "cpu") -> Loaded:
 
 
 def load_tokenizer(folder: Path) -> Any:
-    """The tokenizer in a folder, without a network and without remote code."""
-    return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    """The tokenizer in a folder, without a network and without remote code.
+
+    Raises:
+        FixEnvironment: there is none, or none of transformers' own.
+    """
+    check_tokenizer(folder)
+    try:
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    # What transformers raises over foreign files may be anything; the library of tokenizers also
+    # panics, which is no Exception.
+    except BaseException as error:
+        if isinstance(error, Exception) or type(error).__name__ == "PanicException":
+            raise FixEnvironment(unreadable(folder, error)) from error
+        raise
 
 
 def save_tokenizer(tokenizer: Any, folder: Path) -> None:
@@ -81,16 +94,21 @@ def _load(
 def _read_encoder(folder: Path, kind: Any) -> nn.Module:
     # Loading draws random numbers for weights that the file lacks (a pooler's); the process's
     # stream is left as it was, so that no trial depends on whether it loaded the backbone.
+    check_folder(folder, kind)
     with torch.random.fork_rng():
-        encoder, info = kind.from_pretrained(
-            folder,
-            local_files_only=True,
-            trust_remote_code=False,
-            use_safetensors=True,
-            dtype=torch.float32,
-            attn_implementation="sdpa" if kind is AutoModel and _has_sdpa(folder) else "eager",
-            output_loading_info=True,
-        )
+        try:
+            encoder, info = kind.from_pretrained(
+                folder,
+                local_files_only=True,
+                trust_remote_code=False,
+                use_safetensors=True,
+                dtype=torch.float32,
+                attn_implementation="sdpa" if kind is AutoModel and _has_sdpa(folder) else "eager",
+                output_loading_info=True,
+            )
+        # What transformers raises over foreign files may be anything.
+        except Exception as error:
+            raise FixEnvironment(unreadable(folder, error)) from error
     missing = sorted(name for name in info["missing_keys"] if not name.startswith("pooler."))
     if missing:
         raise FixEnvironment(

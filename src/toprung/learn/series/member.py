@@ -8,15 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.torch import load_file
 
 from toprung.core.errors import FixEnvironment
 from toprung.data.series import Series, Shape
 from toprung.learn.evaluate import predict
-from toprung.learn.model import load_weights
+from toprung.learn.model import rebuild
 from toprung.learn.series.auxiliary import Target
 from toprung.learn.series.inputs import SeriesInputs
 from toprung.learn.series.modality import Modality
@@ -83,17 +81,19 @@ def rebuild_member(facts: Mapping[str, Any], weights: Path, device: str) -> Seri
     """
     modalities = tuple(Modality.from_json(value) for value in facts["modalities"])
     targets = [Target(**value) for value in facts["auxiliary"]]
-    # New weights are drawn before the saved ones take their place; nobody's stream is moved.
-    with torch.random.fork_rng():
-        model = build_window_model(
-            TrialConfig(facts["trial"], facts["values"], int(facts["seed"])),
+    config = TrialConfig(facts["trial"], facts["values"], int(facts["seed"]))
+
+    def make() -> WindowClassifier:
+        return build_window_model(
+            config,
             [modality.read for modality in modalities],
             outputs=len(facts["label_names"]),
             auxiliary=sum(target.outputs for target in targets),
             precision=facts["precision"],
         )
+
     try:
-        load_weights(model.trainable(), load_file(weights))
+        model = rebuild(make, weights)
     except (OSError, SafetensorError, ValueError) as error:
         raise FixEnvironment(f"{weights}: {error}") from error
     model.requires_grad_(False)

@@ -12,6 +12,7 @@ from typing import TypeVar
 from toprung.core.clock import Clock, SystemClock
 from toprung.core.errors import Interrupted, RetryTrial, TrialDiverged
 from toprung.core.files import NO_ROOM
+from toprung.core.secrets import redact
 from toprung.search.driver import Driver
 from toprung.trial.config import Assignment
 from toprung.trial.decision import Failure
@@ -83,7 +84,7 @@ def next_report(reports: Reports) -> Report | Failure:
 
 
 def classify(error: BaseException) -> Failure:
-    """What an exception of a trial means, with one line for people.
+    """What an exception of a trial means, with one line for people, no secret of the environment.
 
     The cause of an exception is looked at where the exception itself says nothing special.
     Torch's errors are known by class name, so that torch need not be imported here.
@@ -109,12 +110,13 @@ def classify(error: BaseException) -> Failure:
 
 
 def _special(error: BaseException) -> Failure | None:
-    text = str(error).lower()
+    said = redact(str(error))
+    text = said.lower()
     names = {kind.__name__ for kind in type(error).__mro__}
     if isinstance(error, TrialDiverged):
-        return Failure("diverged", str(error) or "diverged")
+        return Failure("diverged", said or "diverged")
     if isinstance(error, RetryTrial):
-        return Failure("infrastructure", str(error) or "the trial asks to be tried again")
+        return Failure("infrastructure", said or "the trial asks to be tried again")
     number = error.errno if isinstance(error, OSError) else None
     short = isinstance(error, OSError) and _WRITTEN_LESS.fullmatch(text)
     if number in NO_ROOM or short or any(words in text for words in _NO_ROOM_WORDS):
@@ -129,6 +131,6 @@ def _special(error: BaseException) -> Failure | None:
 
 
 def _line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
+    lines = redact(str(error)).strip().splitlines()
     name = type(error).__name__
     return f"{name}: {lines[0]}"[:500] if lines else name

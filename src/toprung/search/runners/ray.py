@@ -19,6 +19,7 @@ from ray import tune
 from ray.tune.search import Searcher
 
 from toprung.core.errors import GiveUp, Interrupted
+from toprung.core.secrets import redact
 from toprung.search.driver import Driver
 from toprung.search.runners._base import Runner, T, Train
 from toprung.search.runners._capacity import Need, count_slots, slots_by_need
@@ -204,7 +205,7 @@ class _Bridge:
 
     def classify(self, error: object) -> Failure:
         """What a worker's death means: the machine's fault, or the memory guard's."""
-        text = str(error or "the worker died")
+        text = redact(str(error or "the worker died"))
         lines = [line.strip() for line in text.splitlines() if line.strip()]
         message = lines[0] if lines else "the worker died"
         kills = memory_kills()

@@ -85,7 +85,9 @@ def _write_adapter(merged: Merged, folder: Path) -> None:
 
 
 def _check_classifier(export: Export, folder: Path, trial: str, length: int) -> float:
-    model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
+    model = AutoModelForSequenceClassification.from_pretrained(
+        folder, local_files_only=True, trust_remote_code=False, use_safetensors=True
+    ).eval()
     member = export.ensemble.members[trial]
     assert isinstance(member, Member)
     tokenizer = member.tokenizer

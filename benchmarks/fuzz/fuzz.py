@@ -1,0 +1,173 @@
+"""Hands mutated specs, journals, data files, backbones, ensembles and checkpoints to toprung.
+
+Each case must be accepted, or refused with one of toprung's own errors: no other exception, no
+case of more than 20 s of processor time, no memory beyond 1 GiB over what the process had before,
+no crash, and nothing executed: pickles, YAML tags and planted code would leave a file. A case is
+its seed and number, so that any can be run again; the first that fails is printed and its files
+are kept. A run that was cut off goes on where it stopped.
+
+    python benchmarks/fuzz/fuzz.py --cases 100000 --out benchmarks/fuzz/results.json
+    python benchmarks/fuzz/fuzz.py --only 1234
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import queue
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+WAIT_SECONDS = 300.0
+"""Without a word of the worker: it hangs where no processor time is spent."""
+AT_ONCE = 2500
+_QUIET = {"OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2", "TOKENIZERS_PARALLELISM": "false"}
+_QUIET |= {"HF_HUB_OFFLINE": "1", "ARROW_IO_THREADS": "1", "HF_DATASETS_OFFLINE": "1"}
+
+
+def main() -> None:
+    """Runs the cases, prints a summary; exit code 1 where any failed."""
+    options = _options()
+    state = _open(options)
+    base = options.base or Path(tempfile.gettempdir()) / f"toprung-fuzz-base-{os.getuid()}"
+    _build(base)
+    first, last = state["next"], options.cases
+    if options.only is not None:
+        first, last = options.only, options.only + 1
+    began = time.monotonic()
+    while first < last and time.monotonic() - began < options.minutes * 60:
+        first = _work(state, base, (first, min(last, first + AT_ONCE)), options, began)
+        if options.only is None:
+            state["next"] = first
+            _save(state, options)
+        if state["failures"] and not options.go_on:
+            break
+    print(json.dumps(_told(state), indent=2))
+    sys.exit(bool(state["failures"]))
+
+
+def _build(base: Path) -> None:
+    command = [sys.executable, "-c", f"import base; base.build(base.Path({str(base)!r}))"]
+    done = subprocess.run(
+        command, cwd=HERE, env=_environment(), capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        sys.exit(f"the sound files could not be made:\n{done.stdout}{done.stderr}")
+
+
+def _work(
+    state: dict[str, Any],
+    base: Path,
+    span: tuple[int, int],
+    options: argparse.Namespace,
+    began: float,
+) -> int:
+    """Runs cases in one process; returns the number of the next case."""
+    command = [sys.executable, str(HERE / "worker.py"), str(base), str(state["seed"])]
+    command += [str(number) for number in span]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=_environment()
+    )
+    assert process.stdout is not None
+    lines: queue.SimpleQueue[str] = queue.SimpleQueue()
+    reader = threading.Thread(target=_read, args=(process.stdout, lines), daemon=True)
+    reader.start()
+    at, current = span[0], {"begins": span[0], "kind": "?"}
+    try:
+        while True:
+            said = json.loads(lines.get(timeout=WAIT_SECONDS) or "null")
+            if said is None:
+                break
+            if "begins" in said:
+                current = said
+                continue
+            at = said["case"] + 1
+            _count(state, said)
+            if "failure" in said and not options.go_on:
+                return at
+            if time.monotonic() - began > options.minutes * 60:
+                return at
+    except queue.Empty:
+        text = f"no word for {WAIT_SECONDS:.0f} s"
+        _count(state, {"case": current["begins"], "kind": current["kind"], "failure": text})
+        return int(current["begins"]) + 1
+    finally:
+        process.kill()
+        errors = process.communicate()[1]
+    if at < span[1]:
+        text = f"the process ended with {process.returncode}: {errors[-2000:]}"
+        _count(state, {"case": current["begins"], "kind": current["kind"], "failure": text})
+        return int(current["begins"]) + 1
+    return at
+
+
+def _read(stream: Any, lines: queue.SimpleQueue[str]) -> None:
+    for line in stream:
+        if line.startswith("{"):
+            lines.put(line)
+    lines.put("")
+
+
+def _count(state: dict[str, Any], said: dict[str, Any]) -> None:
+    counts = state["counts"].setdefault(said["kind"], {})
+    name = "failed" if "failure" in said else said["outcome"]
+    counts[name] = counts.get(name, 0) + 1
+    for what in ("seconds", "memory"):
+        state[f"most_{what}"] = max(state[f"most_{what}"], said.get(what, 0))
+    if "failure" in said:
+        if not state["failures"]:
+            print(f"case {said['case']} ({said['kind']}) failed:\n{said['failure']}", flush=True)
+        state["failures"].append(said)
+
+
+def _environment() -> dict[str, str]:
+    path = os.pathsep.join([str(HERE), *filter(None, [os.environ.get("PYTHONPATH")])])
+    return {**os.environ, **_QUIET, "PYTHONPATH": path}
+
+
+def _open(options: argparse.Namespace) -> dict[str, Any]:
+    new = {"seed": options.seed, "next": 0, "counts": {}, "failures": []}
+    new |= {"most_seconds": 0.0, "most_memory": 0}
+    if options.out and options.out.is_file() and options.only is None:
+        found: dict[str, Any] = json.loads(options.out.read_text(encoding="utf-8"))
+        if found["seed"] == options.seed:
+            return {**new, **found}
+    return new
+
+
+def _save(state: dict[str, Any], options: argparse.Namespace) -> None:
+    if options.out:
+        aside = options.out.with_suffix(".tmp")
+        aside.write_text(json.dumps(_told(state), indent=2) + "\n", encoding="utf-8")
+        aside.replace(options.out)
+
+
+def _told(state: dict[str, Any]) -> dict[str, Any]:
+    totals: Counter[str] = Counter()
+    for counts in state["counts"].values():
+        totals.update(counts)
+    return {**state, "cases": sum(totals.values()), "totals": dict(totals)}
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--cases", type=int, default=100_000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--minutes", type=float, default=1e9, help="stop then; a later run goes on")
+    parser.add_argument("--only", type=int, help="run this case alone")
+    parser.add_argument("--go-on", action="store_true", help="do not stop at the first failure")
+    parser.add_argument("--out", type=Path, help="JSON of what was found; also the place to go on")
+    parser.add_argument("--base", type=Path, help="folder of the sound files; made where absent")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
