@@ -8,12 +8,14 @@ from dataclasses import asdict
 from pathlib import Path
 
 from toprung.api.folder import Folder
+from toprung.core.later import later
 from toprung.judge.janitor import TRAINING, Removal, choose_removals
-from toprung.learn import checkpoint
 from toprung.learn.kept import CHECKPOINTS, PREDICTIONS
 from toprung.search.driver import Driver
 from toprung.storage.store import Store
 from toprung.trial.journal import Event
+
+checkpoint = later("toprung.learn.checkpoint")
 
 _SECONDS_BETWEEN = 10.0
 _SHARE_OF_DISK = 0.5

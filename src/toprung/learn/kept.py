@@ -151,7 +151,8 @@ class Kept:
             with new_folder(local) as aside:
                 for name in wanted:
                     self.store.download(f"{one.key}/{name}", inside(aside, name))
-        return saved.is_sound(local)
+        sound: bool = saved.is_sound(local)
+        return sound
 
     def _has(self, local: Path, one: _There, wanted: list[str]) -> bool:
         manifest = local / saved.MANIFEST
