@@ -10,7 +10,7 @@ import pytest
 
 from toprung.learn.backbone.brought import bring, offer
 from toprung.learn.backbone.card import Card, find_card
-from toprung.learn.backbone.load import check_backbone
+from toprung.learn.backbone.locate import check_backbone
 from toprung.storage.store import Store, open_store
 
 
