@@ -97,7 +97,7 @@ def test_a_killed_search_is_gone_on_with_from_another_directory(
     try:
         wait_for(store, "decided", 2, process)
     finally:
-        os.kill(process.pid, signal.SIGKILL)
+        process.kill()
         process.wait()
     assert "closed" not in {event["kind"] for event in lines_of(store)}
 
