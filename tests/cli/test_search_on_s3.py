@@ -16,6 +16,7 @@ import pytest
 
 from toprung.api import Search
 from toprung.api.opening import Settings
+from toprung.storage import lease
 from toprung.storage.store import Store, open_store
 
 pytest.importorskip("s3fs", reason="pip install 'toprung[s3]'")
@@ -135,8 +136,11 @@ def test_a_driver_that_slept_is_followed_and_stops_when_it_wakes(
     move_to: Callable[[str], Path],
     write_spec: Callable[..., Path],
     toprung: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    spec = write_spec(tmp_path, name="slept", budget={"trials": 200})
+    spec = write_spec(tmp_path, name="slept", budget={"trials": 40})
+    # The one that sleeps gives no sign of life however long it is waited for.
+    monkeypatch.setattr(lease, "PATIENCE_SECONDS", 1.0)
     move_to("first")
     store = open_store(URL).below("slept")
     process = start("search", str(spec), "--runner", "virtual", "--results", URL)
