@@ -154,7 +154,7 @@ def test_a_name_that_nobody_kept_is_refused_with_what_is_there(
 ) -> None:
     move_to("first")
     with pytest.raises(FixSpec, match="Nothing is there"):
-        find_search("tiny", URL)
+        find_search("tiny", "memory://kept-by-nobody")
     Search(finished.spec, settings=simulated(URL)).fit()
     assert find_search("search/tiny.yaml", URL).where == f"{URL}/tiny"
     with pytest.raises(FixSpec, match="What is there: tiny"):

@@ -16,6 +16,7 @@ import pytest
 
 from toprung.api import Search
 from toprung.api.opening import Settings
+from toprung.storage import lease
 from toprung.storage.store import Store, open_store
 
 pytest.importorskip("s3fs", reason="pip install 'toprung[s3]'")
@@ -97,7 +98,7 @@ def test_a_killed_search_is_gone_on_with_from_another_directory(
     try:
         wait_for(store, "decided", 2, process)
     finally:
-        os.kill(process.pid, signal.SIGKILL)
+        process.kill()
         process.wait()
     assert "closed" not in {event["kind"] for event in lines_of(store)}
 
@@ -135,8 +136,11 @@ def test_a_driver_that_slept_is_followed_and_stops_when_it_wakes(
     move_to: Callable[[str], Path],
     write_spec: Callable[..., Path],
     toprung: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    spec = write_spec(tmp_path, name="slept", budget={"trials": 200})
+    spec = write_spec(tmp_path, name="slept", budget={"trials": 40})
+    # The one that sleeps gives no sign of life however long it is waited for.
+    monkeypatch.setattr(lease, "PATIENCE_SECONDS", 1.0)
     move_to("first")
     store = open_store(URL).below("slept")
     process = start("search", str(spec), "--runner", "virtual", "--results", URL)

@@ -12,8 +12,10 @@ from toprung.storage.store import Store, inside
 
 FOLDER = ".backbones"
 _MARK = "config.json"
-_FILES = (_MARK, "*.safetensors", "tokenizer*", "vocab*", "merges.txt", "spm.model")
-_FILES += ("special_tokens_map.json", "added_tokens.json")
+_FILES = (
+    *(_MARK, "*.safetensors", "tokenizer*", "vocab*", "merges.txt", "spm.model"),
+    *("special_tokens_map.json", "added_tokens.json"),
+)
 _brought: dict[str, Path] = {}
 
 

@@ -22,8 +22,8 @@ def ask_nodes(
         task: can be sent to another process; takes no share of the node.
         patience_seconds: for each node, counted from the start.
     """
-    remote = ray.remote(num_cpus=0, max_retries=0)(_call)
-    asked = {}
+    remote: Any = ray.remote(num_cpus=0, max_retries=0)(_call)
+    asked: dict[str, Any] = {}
     for node in ray.nodes():
         if node["Alive"]:
             here = NodeAffinitySchedulingStrategy(node_id=node["NodeID"], soft=False)
