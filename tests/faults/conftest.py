@@ -32,6 +32,7 @@ class Short:
     """A short search in a process of its own, with what it says on standard error."""
 
     folder: Path
+    log: Path
     process: subprocess.Popen[str]
 
     @property
@@ -40,7 +41,7 @@ class Short:
 
     @property
     def said(self) -> str:
-        return (self.folder.parent / f"{self.folder.name}.log").read_text()
+        return self.log.read_text()
 
     def lines(self) -> int:
         """How many whole lines the journal has."""
@@ -59,16 +60,18 @@ class Short:
 
 
 @pytest.fixture
-def short() -> Iterator[Callable[..., Short]]:
+def short(tmp_path: Path) -> Iterator[Callable[..., Short]]:
     """Starts a short search in a folder: real driver, journal and runner, toy training."""
     begun: list[subprocess.Popen[str]] = []
 
     def start(folder: Path, *words: str, under: tuple[str, ...] = ()) -> Short:
         command = [*under, sys.executable, str(FOLDER / "short_search.py"), str(folder), *words]
-        with (folder.parent / f"{folder.name}.log").open("a") as log:
+        # Not beside the folder, whose disk may be full.
+        path = tmp_path / f"{len(begun)}.log"
+        with path.open("w") as log:
             process = subprocess.Popen(command, stdout=log, stderr=log, text=True)
         begun.append(process)
-        return Short(folder, process)
+        return Short(folder, path, process)
 
     yield start
     for process in begun:

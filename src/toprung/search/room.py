@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from toprung.core.clock import Clock, SystemClock
@@ -13,6 +15,7 @@ from toprung.core.clock import Clock, SystemClock
 _LOOK_SECONDS = 0.5
 _MORE_BYTES = 1 << 20
 """Of free space more than there was: somebody has made room."""
+_PROBE_BYTES = 4096
 
 
 class Room:
@@ -45,10 +48,11 @@ class Room:
                 f"paused: {why}. Nothing is lost. Make room, and the search goes on by itself; "
                 f"or end it with Ctrl-C, and later: toprung resume {self._folder.name}"
             )
-        free, until = self._free(), self._clock.seconds() + seconds
-        while self._clock.seconds() < until and self._free() < free + _MORE_BYTES:
-            if self.is_over():
-                return False
+        free, writable = self._free(), self._is_writable()
+        until = self._clock.seconds() + seconds
+        while self._clock.seconds() < until and not self.is_over():
+            if self._free() >= free + _MORE_BYTES or self._is_writable() > writable:
+                break
             time.sleep(_LOOK_SECONDS)
         return not self.is_over()
 
@@ -58,11 +62,27 @@ class Room:
             _tell(f"the search goes on, after {self._clock.seconds() - self._since:.0f} s")
             self._since = None
 
+    def _where(self) -> Path:
+        """What trials write may lie on a disk of its own."""
+        trials = self._folder / "trials"
+        return trials if trials.is_dir() else self._folder
+
     def _free(self) -> int:
         try:
-            return shutil.disk_usage(self._folder).free
+            return shutil.disk_usage(self._where()).free
         except OSError:
             return 0
+
+    def _is_writable(self) -> bool:
+        path = self._where() / f".room.{os.getpid()}.tmp"
+        try:
+            path.write_bytes(bytes(_PROBE_BYTES))
+            path.unlink()
+        except OSError:
+            with suppress(OSError):
+                path.unlink()
+            return False
+        return True
 
 
 def _tell(words: str) -> None:

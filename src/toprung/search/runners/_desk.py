@@ -231,6 +231,7 @@ class Desk:
             if why:
                 seat.line.kill()
                 self._lose(name, Failure("hung", why))
+                self._fill()
 
     def _greet(self, name: str, line: Line) -> None:
         self._came += 1
