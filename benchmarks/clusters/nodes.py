@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import subprocess
 import sys
@@ -29,7 +30,8 @@ print(sum(node.state == 0 for node in nodes))
 def environment() -> dict[str, str]:
     """What every process of a node gets: this interpreter's commands, and this toprung."""
     path = f"{Path(sys.executable).parent}:/usr/sbin:/usr/bin:/sbin:/bin"
-    return {"PATH": path, "PYTHONPATH": str(Path(toprung.__file__).parents[1])}
+    source = str(Path(toprung.__file__).parents[1])
+    return {"PATH": path, "PYTHONPATH": f"{source}:{os.environ.get('PYTHONPATH', '')}"}
 
 
 class Cluster:

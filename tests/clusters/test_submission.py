@@ -22,6 +22,7 @@ import psutil
 import pytest
 
 import toprung
+from toprung.search.runners._access import is_open
 from toprung.trial.journal import read_events
 
 pytestmark = pytest.mark.timeout(300)
@@ -81,7 +82,8 @@ def head() -> Iterator[Head]:
         env = {k: v for k, v in os.environ.items() if not k.startswith("RAY_")}
         env |= {"HOME": str(home), "PATH": path, "RAY_AUTH_MODE": "token"}
         env |= {"TOPRUNG_GCS_PORT": str(ports[0]), "TOPRUNG_DASHBOARD_PORT": str(ports[1])}
-        env |= {"PYTHONPATH": str(Path(toprung.__file__).parents[1])}
+        source = str(Path(toprung.__file__).parents[1])
+        env |= {"PYTHONPATH": os.pathsep.join([source, os.environ.get("PYTHONPATH", "")])}
         words = ["bash", str(ROOT / "clusters" / "this_machine.sh"), "--num-cpus=2"]
         words += [f"--temp-dir={home}/ray", "--object-store-memory=80000000"]
         process = subprocess.Popen(
@@ -90,7 +92,8 @@ def head() -> Iterator[Head]:
         )  # fmt: skip
         url = f"http://127.0.0.1:{ports[1]}"
         try:
-            until(lambda: asked(url) == 401, "the dashboard asks for a token")
+            until(lambda: asked(url) == 401 or process.poll() is not None, "the dashboard is up")
+            assert process.poll() is None, "Ray has not started"
             yield Head(url, f"127.0.0.1:{ports[0]}", home, env, process.pid)
         finally:
             process.terminate()
@@ -152,6 +155,24 @@ def test_with_a_wrong_token_nobody_comes_in(head: Head) -> None:
     assert said.startswith("FixEnvironment The cluster at")
     assert "refuses the token" in said
     assert wrong not in said
+
+
+def test_a_driver_with_a_wrong_token_or_none_is_turned_away_in_words(head: Head) -> None:
+    code = "import sys; from toprung.search.runners._connection import connect\n"
+    code += "try: connect(sys.argv[1], trusts_open=False)\n"
+    code += "except Exception as error: print(type(error).__name__, error)"
+    for env in (
+        head.without(RAY_AUTH_MODE="disabled"),
+        head.without(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN="0" * 64),
+    ):
+        words = [sys.executable, "-c", code, head.gcs]
+        said = subprocess.run(words, env=env, capture_output=True, text=True, check=True).stdout
+        assert said.startswith("FixEnvironment The Ray cluster at")
+        assert "refuses this driver's token" in said
+
+
+def test_a_cluster_with_a_token_is_not_taken_for_an_open_one(head: Head) -> None:
+    assert not is_open(head.gcs)
 
 
 def processes(head: Head) -> list[psutil.Process]:

@@ -34,7 +34,7 @@ def serve() -> Iterator[Serve]:
                 pass
 
         server = ThreadingHTTPServer((host, 0), Answer)
-        Thread(target=server.serve_forever, daemon=True).start()
+        Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         running.append(server)
         return f"http://{host}:{server.server_address[1]}"
 

@@ -66,12 +66,27 @@ def is_open(gcs: str) -> bool:
     Args:
         gcs: the head's host:port.
     """
-    env = {name: value for name, value in os.environ.items() if not name.startswith("RAY_AUTH")}
-    env |= {"RAY_AUTH_MODE": "disabled", "GLOG_minloglevel": "3"}
-    done = subprocess.run(
-        [sys.executable, "-c", _PROBE, gcs], env=env, capture_output=True, timeout=60, check=False
-    )
-    return done.returncode == 0
+    bare = {name: value for name, value in os.environ.items() if not name.startswith("RAY_AUTH")}
+    done = _ask(gcs, {**bare, "RAY_AUTH_MODE": "disabled"})
+    return done is not None and done.returncode == 0
+
+
+def refuses(gcs: str) -> bool:
+    """Whether a cluster's head turns away who comes with the token of this environment, or none.
+
+    Ray itself tries for twenty seconds and then says only that it could not connect.
+    """
+    done = _ask(gcs, dict(os.environ))
+    return done is not None and (b"Unauthenticated" in done.stderr or b"AuthToken" in done.stderr)
+
+
+def _ask(gcs: str, env: dict[str, str]) -> subprocess.CompletedProcess[bytes] | None:
+    """What comes of a question to a head, in a process of its own; None where none answers."""
+    command = [sys.executable, "-c", _PROBE, gcs]
+    try:
+        return subprocess.run(command, env=env, capture_output=True, timeout=_SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        return None
 
 
 def refuse_open(gcs: str) -> None:

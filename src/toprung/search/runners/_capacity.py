@@ -86,9 +86,10 @@ def count_slots(nodes: Sequence[Node], *needs: Need) -> int:
         return slots
     need = needs[0]
     largest = max(nodes, key=lambda node: _size(node, need), default={})
+    has = largest.get("memory", 0.0) if need.memory else 0.0
     raise FixEnvironment(
         f"A trial asks for {_words(need.cpus, need.gpus, need.memory)}, but the largest node has "
-        f"{_words(largest.get('CPU', 0), largest.get('GPU', 0), int(largest.get('memory', 0)))}. "
+        f"{_words(largest.get('CPU', 0), largest.get('GPU', 0), int(has))}. "
         f"Lower {_settings(need)}, or join a larger node."
     )
 

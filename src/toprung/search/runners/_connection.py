@@ -12,7 +12,13 @@ import ray
 from ray.exceptions import RayError
 
 from toprung.core.errors import FixEnvironment
-from toprung.search.runners._access import TOKEN_ADVICE, close_token_file, make_token, refuse_open
+from toprung.search.runners._access import (
+    TOKEN_ADVICE,
+    close_token_file,
+    make_token,
+    refuse_open,
+    refuses,
+)
 
 
 def connect(address: str | None, *, trusts_open: bool) -> None:
@@ -35,6 +41,9 @@ def connect(address: str | None, *, trusts_open: bool) -> None:
     if address is None:
         make_token()
     close_token_file()
+    if address is not None and ":" in address and refuses(address):
+        text = f"The Ray cluster at {address} refuses this driver's token, or its lack of one."
+        raise FixEnvironment(f"{text} {TOKEN_ADVICE}")
     # Ray puts its own handler for SIGTERM in the place of the caller's. Its processes must not
     # go down with the terminal: what is ignored here they ignore too.
     alone = threading.current_thread() is threading.main_thread()
