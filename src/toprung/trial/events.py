@@ -30,6 +30,8 @@ def problem_of(event: object, number: int) -> str | None:
     found = _missing(event, _ENVELOPE)
     if found is None and event["seq"] != number:
         found = f"event {event['seq']} stands where {number} belongs"
+    if found is None and not isinstance(event.get("trial", ""), str):
+        found = "'trial' is no name"
     if found is not None:
         return found
     found = _missing(event, _FIELDS.get(event["kind"], {}))
