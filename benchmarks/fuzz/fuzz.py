@@ -37,6 +37,9 @@ def main() -> None:
     """Runs the cases, prints a summary; exit code 1 where any failed."""
     options = _options()
     state = _open(options)
+    if options.render:
+        print(render(_told(state)))
+        return
     base = options.base or Path(tempfile.gettempdir()) / f"toprung-fuzz-base-{os.getuid()}"
     _build(base)
     first, last = state["next"], options.cases
@@ -157,6 +160,31 @@ def _told(state: dict[str, Any]) -> dict[str, Any]:
     return {**state, "cases": sum(totals.values()), "totals": dict(totals)}
 
 
+def render(told: dict[str, Any]) -> str:
+    """The page of what was found; ``RESULTS.md`` is that of ``results.json``."""
+    totals = told["totals"]
+    lines = [
+        "# Fuzzing: what came of mutated files",
+        "",
+        f"{told['cases']:,} cases of seed {told['seed']}: {totals.get('accepted', 0):,} were "
+        f"accepted, {totals.get('refused', 0):,} refused with one of toprung's own errors, "
+        f"{totals.get('failed', 0):,} failed. A failure is any other exception, more than 20 s of "
+        "processor time, more than 1 GiB over what the process had before, a crash, or a sign that "
+        "something in the file was executed. The longest case took "
+        f"{told['most_seconds']:.1f} s, and the most memory that a process of 2,500 cases came to "
+        f"take over its start was {told['most_memory'] / 2**20:,.0f} MiB.",
+        "",
+        "| kind | accepted | refused | failed |",
+        "| --- | ---: | ---: | ---: |",
+    ]
+    for kind, counts in sorted(told["counts"].items()):
+        cells = [f"{counts.get(name, 0):,}" for name in ("accepted", "refused", "failed")]
+        lines.append(f"| {kind} | {' | '.join(cells)} |")
+    lines += ["", "`python benchmarks/fuzz/fuzz.py --cases 100000 --out results.json`, in this"]
+    lines[-1] += " folder; the page itself: `--render` with the same `--out`."
+    return "\n".join(lines)
+
+
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--cases", type=int, default=100_000)
@@ -165,6 +193,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--only", type=int, help="run this case alone")
     parser.add_argument("--go-on", action="store_true", help="do not stop at the first failure")
     parser.add_argument("--out", type=Path, help="JSON of what was found; also the place to go on")
+    parser.add_argument("--render", action="store_true", help="print the page of --out")
     parser.add_argument("--base", type=Path, help="folder of the sound files; made where absent")
     return parser.parse_args()
 

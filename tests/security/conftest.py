@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import runpy
 import shutil
 from collections.abc import Iterator
@@ -16,7 +17,8 @@ FUZZ = Path(__file__).parents[2] / "benchmarks" / "fuzz"
 @pytest.fixture(scope="session")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Rows, windows, a backbone, a journal and two finished searches; nobody may change them."""
-    folder = tmp_path_factory.mktemp("sound")
+    given = os.environ.get("TOPRUNG_FUZZ_BASE")  # to have it made once for many runs
+    folder = Path(given) if given else tmp_path_factory.mktemp("sound")
     runpy.run_path(str(FUZZ / "base.py"))["build"](folder)
     return folder
 

@@ -9,13 +9,17 @@ import pytest
 from rich.markup import escape
 from rich.table import Table
 from tensorboard import plugin_util
+from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
 from toprung.cli.console import ERRORS, OUT, escape_controls, harmless, print_json
 from toprung.cli.summary import board_table
 from toprung.core.clock import VirtualClock
 from toprung.data.answers import as_texts, read_answers, write_answers
 from toprung.judge.leaderboard import Row, write_leaderboard
+from toprung.judge.tensorboard import rebuild
 from toprung.trial.journal import Journal, read_events
+from toprung.trial.report import Metric
+from toprung.trial.space import Space
 
 EVIL = "\x1b]0;title\x07\x1b[2J\x9b31m\x08\x7f\u202e <script>alert(1)</script> [red]x[/] =1+1"
 MOVES = set("\x1b\x07\x08\x7f\x9b\u202e")
@@ -65,10 +69,30 @@ def test_json_for_scripts_holds_the_same_value_and_moves_nothing(
     assert harmless("naïve ✓\tx\n") == "naïve ✓\tx\n"
 
 
-def test_tensorboard_shows_a_reason_without_its_markup() -> None:
-    shown = plugin_util.markdown_to_safe_html(f"{EVIL} <img src=x onerror=alert(2)>")
+def test_tensorboard_shows_a_reason_without_its_markup(tmp_path: Path) -> None:
+    evil = f"{EVIL} <img src=http://x/y.png> ![x](http://x/y.png) [a](http://x)"
+    stamp = {"epoch": 1, "at": 1.0, "time": ""}
+    trial = {"trial": "t0001", "resource": 8}
+    events = [
+        {"kind": "suggested", "values": {"a": 1}, "seed": 1, "source": "random", "bracket": 0},
+        {"kind": "started", "attempt": 1, "from": 0},
+        {"kind": "reported", "metrics": {"accuracy": 0.5}, "seconds": 1.0, "checkpoint": None},
+        {"kind": "decided", "decision": "stop", "state": "stopped", "reason": evil, "by": "rule"},
+    ]
+    numbered = [{"seq": n, **stamp, **trial, **event} for n, event in enumerate(events, 1)]
+    rebuild(tmp_path, Space({}), Metric("accuracy"), numbered)
+    (file,) = (tmp_path / "t0001").iterdir()
+    texts = [
+        value.tensor.string_val[0].decode()
+        for event in EventFileLoader(str(file)).Load()
+        for value in event.summary.value
+        if value.tag == "reason"
+    ]
+    shown = plugin_util.markdown_to_safe_html(texts[0])
+    assert "alert(1)" in shown
     assert "<script" not in shown
     assert "<img" not in shown
+    assert "href" not in shown
 
 
 SEPARATORS = ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c", "\x1d", "\x1e", "\r", "\n", "\0"]

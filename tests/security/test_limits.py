@@ -191,9 +191,9 @@ def test_a_gzip_bomb_is_not_unpacked(tmp_path: Path) -> None:
     for name, piece in (("a.jsonl.gz", ROW), ("b.jsonl.gz", b"a"), ("c.csv.gz", b"text,label\n")):
         file = tmp_path / name
         with gzip.open(file, "wb", compresslevel=1) as opened:
-            for _ in range(100):
+            for _ in range(20):
                 opened.write(piece * ((1 << 21) // len(piece)))
-        with little(600):
+        with little(400):
             assert "MiB or more" in refused(file) or "100 times its size" in refused(file)
 
 
@@ -219,7 +219,7 @@ def test_a_parquet_file_of_one_row_a_billion_times_is_refused(tmp_path: Path) ->
 ROWS: dict[str, tuple[str, bytes]] = {
     "a pit in a line": ("x.jsonl", b'{"text": ' + b"[" * 100_000),
     "a pit in a cell": ("x.csv", b'text,labels\nx,"' + b"[" * 100_000 + b'"\n'),
-    "a quote that never closes": ("x.csv", b'text,label\n"' + b"a,b\n" * 10_000_000),
+    "a quote that never closes": ("x.csv", b'text,label\n"' + (b"a" * 9999 + b"\n") * 4000),
     "a label of a book": ("x.jsonl", b'{"text": "x", "label": "' + b"a" * 1_000_000 + b'"}\n'),
     "a number of a book": ("x.jsonl", b'{"text": "x", "label": ' + b"9" * 100_000 + b"}\n"),
 }

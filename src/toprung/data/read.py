@@ -15,7 +15,7 @@ from toprung.core.registry import nearest
 from toprung.data.formats import registry
 from toprung.data.rows import Broken, Columns, Row
 
-_FREE_BYTES, _MOST_RATIO = 1 << 26, 100
+_FREE_BYTES, _MOST_RATIO = 1 << 24, 100
 _ZIPPED, _GZIPPED, _PARQUET = b"PK\x03\x04", b"\x1f\x8b", b"PAR1"
 
 

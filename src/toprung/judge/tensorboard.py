@@ -12,6 +12,7 @@ from tensorboard.plugins.hparams import metadata as hparams_metadata
 from tensorboard.plugins.text import summary_v2 as text_summary
 
 from toprung.judge.event_files import EventFile, empty_event_files
+from toprung.judge.leaderboard import plain_text
 from toprung.trial.decision import State
 from toprung.trial.finding import Finding
 from toprung.trial.history import History, TrialRecord
@@ -156,7 +157,7 @@ class Scalars:
         words = event["reason"]
         if event["kind"] == "failed":
             words = f"{event['class']}: {event['message']} ({words})"
-        text = text_summary.text_pb(_TEXT_TAGS[event["kind"]], words)
+        text = text_summary.text_pb(_TEXT_TAGS[event["kind"]], _plain(words))
         self._write(trial, text, step, wall_time)
         if record.state in _ENDED:
             self._end(record, wall_time)
@@ -165,7 +166,7 @@ class Scalars:
 
     def _tell_finding(self, finding: Finding, trial: str, wall_time: float) -> None:
         words = f"{finding.reason}. {finding.remedy}"
-        text = text_summary.text_pb(f"diagnosis/{finding.symptom}", words)
+        text = text_summary.text_pb(f"diagnosis/{finding.symptom}", _plain(words))
         self._write(trial, text, finding.resource, wall_time)
 
     def _end(self, record: TrialRecord, wall_time: float) -> None:
@@ -210,6 +211,11 @@ def rebuild(folder: Path, space: Space, metric: Metric, events: Iterable[Event])
     Scalars(folder, space, metric, earlier=events).close()
 
 
+def _plain(words: str) -> str:
+    """Words as TensorBoard's Markdown shows them as they are: it would fetch pictures for them."""
+    return plain_text(words).replace("&", "&amp;").replace("<", "&lt;").replace("[", "&#91;")
+
+
 def _tag(name: str) -> str:
     """``train/…`` for what training itself measured, else ``validation/…``; a path stays."""
     if "/" in name:
@@ -252,5 +258,5 @@ def _wall_time(event: Event) -> float:
     stamp = str(event.get("time", ""))
     try:
         return datetime.fromisoformat(stamp).timestamp()
-    except ValueError:
+    except (ValueError, OverflowError, OSError):  # or a stamp of a year that no clock has
         return float(event["at"])

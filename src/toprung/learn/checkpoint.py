@@ -24,7 +24,7 @@ WEIGHTS, TRAINING, STATE, MANIFEST = (
     "state.json",
     "manifest.json",
 )
-FOREIGN = (LookupError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError)
+FOREIGN = (LookupError, TypeError, ValueError, AttributeError, RuntimeError, ArithmeticError)
 """What comes of values in files that others wrote; a header of safetensors too is such a file."""
 Tensors = dict[str, torch.Tensor]
 State = dict[str, Any]

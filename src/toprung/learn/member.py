@@ -37,7 +37,7 @@ from toprung.trial.config import TrialConfig
 
 _FORMAT = 1
 _MEMBER = "member.json"
-_LARGEST = 1 << 20
+_LARGEST, _SHORTEST = 1 << 20, 4
 _MOST = {"layers": 256, "beams": 32, "max_target_length": 1024, "decoder_layers": 256}
 
 
@@ -152,6 +152,7 @@ def _load(path: Path, facts: Mapping[str, Any], where: str) -> AnyMember:
     card = _card(path, facts)
     loaded = load_backbone(card, where)
     _check_backbone(facts, loaded, path)
+    _check_length(facts["max_length"], loaded)
     tokenizer = load_tokenizer(path / "tokenizer")
     if "vocabulary" in facts:
         weights = path / WEIGHTS
@@ -270,6 +271,15 @@ def _check_backbone(facts: Mapping[str, Any], loaded: Loaded, place: Path) -> No
             f"{place} was trained on a backbone with sha256 {facts['backbone_sha256']}; "
             f"{loaded.folder} has {loaded.sha256}. Install the backbone of its card again."
         )
+
+
+def _check_length(max_length: object, loaded: Loaded) -> None:
+    """Refuses a member that would read more tokens than its backbone has places for."""
+    config: Any = getattr(loaded.encoder, "config", None)
+    places = getattr(config, "max_position_embeddings", None) or _LARGEST
+    # Of fewer tokens than the special ones a tokenizer cuts nothing at all.
+    if type(max_length) is not int or not _SHORTEST <= max_length <= places:
+        raise ValueError(f"max_length is {str(max_length)[:60]}, of {places:,} places")
 
 
 def _copy_backbone(loaded: Loaded, copies: Path, base: Path) -> str:

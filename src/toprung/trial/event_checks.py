@@ -30,6 +30,8 @@ def problem_of(event: object, number: int) -> str | None:
     found = _missing(event, _ENVELOPE)
     if found is None and event["seq"] != number:
         found = f"event {event['seq']} stands where {number} belongs"
+    if found is None and not isinstance(event.get("trial", ""), str):
+        found = "'trial' is no name"
     if found is not None:
         return found
     found = _missing(event, _FIELDS.get(event["kind"], {}))
@@ -51,6 +53,11 @@ def _text(value: Any) -> bool:
 
 def _whole(value: Any) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 128
+
+
+def _step(value: Any) -> bool:
+    """A resource; views count in 64 bits."""
+    return _whole(value) and abs(value) < 1 << 62
 
 
 def _number(value: Any) -> bool:
@@ -90,8 +97,11 @@ def _texts(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(one, str) for one in value)
 
 
-def _mapping(value: Any) -> bool:
-    return isinstance(value, Mapping)
+def _metrics(value: Any) -> bool:
+    """Names with values, which may be anything that a trial said but a number without end."""
+    return isinstance(value, Mapping) and all(
+        not isinstance(one, int) or abs(one) < 1 << 1000 for one in value.values()
+    )
 
 
 def _optional(fits: Check) -> Check:
@@ -117,17 +127,17 @@ _FIELDS: Mapping[str, Mapping[str, Check]] = {
         "source": _text,
         "bracket": _count,
     },
-    "started": {"trial": _trial, "attempt": _count, "from": _count},
+    "started": {"trial": _trial, "attempt": _count, "from": _step},
     "reported": {
         "trial": _trial,
-        "resource": _whole,
-        "metrics": _mapping,
+        "resource": _step,
+        "metrics": _metrics,
         "seconds": _number,
         "checkpoint": _place,
     },
     "decided": {
         "trial": _trial,
-        "resource": _whole,
+        "resource": _step,
         "decision": _text,
         "state": _state,
         "reason": _text,
@@ -149,7 +159,7 @@ _FIELDS: Mapping[str, Mapping[str, Check]] = {
         "title": _text,
         "evidence": _text,
         "remedy": _text,
-        "resource": _whole,
+        "resource": _step,
         "stops": _flag,
         "of_data": _flag,
     },
@@ -157,9 +167,9 @@ _FIELDS: Mapping[str, Mapping[str, Check]] = {
     "chosen": {"finalists": _texts},
     "data": {"sha256": _text},
     "precision": {"precision": _text},
-    "baseline": {"name": _text, "metrics": _mapping, "seconds": _number},
+    "baseline": {"name": _text, "metrics": _metrics, "seconds": _number},
     "extended": {"trials": _count},
-    "phase": {"phase": _count, "attempt": _count, "trials": _count, "max": _count, "unit": _text},
+    "phase": {"phase": _count, "attempt": _count, "trials": _count, "max": _step, "unit": _text},
     "gate": {"phase": _count, "action": _text, "reason": _text},
     "forecast": {"until": _optional(lambda value: isinstance(value, list))},
     "closed": {"reason": _text},
