@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import sys
+from contextlib import suppress
 from pathlib import Path
 
 from toprung.core.errors import FixEnvironment
@@ -34,10 +37,19 @@ class LocalRay:
         if gone:
             self.is_lost = True
             end_descendants()
+            # Ray's own farewell would wait for a head that is gone, a minute and more.
+            atexit.register(_leave_at_once)
             raise FixEnvironment(
                 f"Ray on this machine has lost its {gone[0]}. Nothing that was journaled is lost: "
                 f"resume, and the search goes on where it is with a new Ray."
             )
+
+
+def _leave_at_once() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(FixEnvironment.exit_code)
 
 
 def _name(process: int) -> str:

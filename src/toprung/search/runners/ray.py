@@ -49,7 +49,7 @@ _QUIET = {
     "TUNE_RESULT_BUFFER_LENGTH": "1",
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }
-_LOST_SECONDS = 5.0
+_LOST_SECONDS = 1.0
 """That Tune is given to end where its Ray is gone; it may wait for that for ever."""
 
 
