@@ -138,7 +138,7 @@ def test_a_driver_that_slept_is_followed_and_stops_when_it_wakes(
     toprung: Callable[..., Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    spec = write_spec(tmp_path, name="slept", budget={"trials": 40})
+    spec = write_spec(tmp_path, name="slept", budget={"trials": 24})
     # The one that sleeps gives no sign of life however long it is waited for.
     monkeypatch.setattr(lease, "PATIENCE_SECONDS", 1.0)
     move_to("first")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import ray
+from ray.exceptions import RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from toprung.search.runners._base import T
@@ -47,6 +48,8 @@ def _answer(waiting: Any) -> Any:
     """
     try:
         return ray.get(waiting, timeout=0.1)
+    except RayTaskError as error:
+        return error.cause  # What the task raised, without Ray's words around it.
     # The edge to another machine: whatever it raises is the answer.
     except Exception as error:
         return error
