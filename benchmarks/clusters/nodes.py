@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -73,6 +74,20 @@ class Cluster:
         command += ["--workers", str(options.workers), "--seconds", str(options.seconds)]
         log = self.folder / f"{folder.name}.log"
         return self.head.start(command, log=log, env={"RAY_AUTH_MODE": "token"})
+
+    def unexpected_ports(self) -> list[tuple[str, str, int, str]]:
+        """What listens to the network and is not in the table of clusters/README.md."""
+        text = (HERE.parents[1] / "clusters" / "README.md").read_text(encoding="utf-8")
+        known = {int(port) for port in re.findall(r"^\| (\d+) \|", text, flags=re.M)} - {8265}
+        return [
+            (machine.name, address, port, program)
+            for machine in (self.head, *self.workers)
+            for address, port, program in machine.listening()
+            if not address.startswith("127.")
+            and address != "::1"
+            and port not in known
+            and not 20000 <= port <= 20999
+        ]
 
     def _start(self, machine: Machine, *words: str) -> None:
         extra = ("--object-store-memory=80000000",)

@@ -265,6 +265,8 @@ def main() -> None:
         try:
             with network(["head", "worker1", "worker2"], root / "machines") as machines:
                 cluster = Cluster(machines, root)
+                unexpected = cluster.unexpected_ports()
+                print(f"ports that are not in the README: {unexpected}", file=sys.stderr)
                 for fault in options.faults:
                     lines += session(cluster, root, fault, options)
         finally:
@@ -277,7 +279,7 @@ def main() -> None:
         RUNS.write_text("".join(json.dumps(line) + "\n" for line in kept))
         SUMMARY.write_text(json.dumps(summarise(kept), indent=2) + "\n")
     print(json.dumps(summarise(kept), indent=2))
-    sys.exit(any(line["problems"] for line in lines))
+    sys.exit(bool(unexpected) or any(line["problems"] for line in lines))
 
 
 def _options() -> argparse.Namespace:

@@ -208,4 +208,5 @@ def test_the_ports_of_the_readme_are_those_of_the_script() -> None:
     table = README[README.index("| port |") :]
     told = {int(port) for port in re.findall(r"^\| (\d+)", table, flags=re.M)}
     told |= {int(port) for port in re.findall(r"^\| \d+–(\d+)", table, flags=re.M)}
-    assert fixed == told
+    # The last two are Ray's own, and no option moves them.
+    assert fixed | {44217, 44227} == told
