@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 
 import pytest
 import ray
+from ray import cloudpickle
 from ray.cluster_utils import Cluster
 
 from toprung.search.runners.inline import Inline
 from toprung.search.runners.ray import Ray
 
 pytestmark = pytest.mark.timeout(240)
+# A worker cannot import this file: others have a package named tests too.
+cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +43,7 @@ def refuse() -> None:
 def test_each_node_answers_for_itself(address: str) -> None:
     found = Ray(address=address).on_each_node(parent)
     assert len(found) == 2
-    assert len(set(found.values())) == 2
+    assert len({answer for answer in found.values() if isinstance(answer, int)}) == 2
     assert all(":" in name for name in found)
 
 

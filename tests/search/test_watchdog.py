@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -72,6 +72,7 @@ class Hanging:
         self.clock, self.hangs = clock, hangs
         self.killed = False
         self.all: list[Hanging] = []
+        self.replaced: Callable[[], None] = lambda: None
         self.asked: list[Future[str]] = []
         self.reports: Iterator[Report] = iter(())
         self.number = 0
@@ -113,6 +114,7 @@ class Hanging:
 
     def kill(self) -> None:
         self.killed = True
+        self.replaced()
 
 
 @pytest.mark.parametrize("hangs_again", [False, True])
@@ -128,9 +130,14 @@ def test_a_trial_that_hangs_is_tried_once_more_and_then_failed_with_that_reason(
     desk = Desk(driver, 1, lambda error: Failure("infrastructure", str(error)))
     hangs = ["t0002"] * (1 + hangs_again)
     workers = [Hanging(clock, hangs) for _ in range(3)]
-    for number, worker in enumerate(workers):
-        worker.all = workers
+    numbered = iter(enumerate(workers))
+
+    def come() -> None:
+        number, worker = next(numbered)
+        worker.all, worker.replaced = workers, come
         desk.come(f"w{number}", worker)
+
+    come()
     desk.serve()
     record = driver.history.trials["t0002"]
     assert [failure.kind for failure in record.failures] == ["hung"] * (1 + hangs_again)
