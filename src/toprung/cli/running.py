@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from types import FrameType
@@ -56,6 +56,8 @@ def _pausing(search: Search) -> Iterator[None]:
     A terminal that closes sends SIGHUP. Under ``nohup`` that is ignored, and stays so.
     """
     asked = 0
+    # Asked now: one that has closed is no terminal any more.
+    terminal = [stream for stream in (0, 1, 2) if os.isatty(stream)]
 
     def on_signal(number: int, frame: FrameType | None) -> None:
         nonlocal asked
@@ -64,7 +66,7 @@ def _pausing(search: Search) -> Iterator[None]:
             end_descendants()
             os._exit(Interrupted.exit_code)
         if number == signal.SIGHUP:
-            _forget_terminal()
+            _forget(terminal)
         # Not through a stream object: the signal may have come amid a write to it.
         with suppress(OSError):
             os.write(2, _PAUSING)
@@ -81,10 +83,9 @@ def _pausing(search: Search) -> Iterator[None]:
             signal.signal(name, handler)
 
 
-def _forget_terminal() -> None:
-    """What is said from now on goes nowhere: a write to a terminal that is gone would fail."""
+def _forget(streams: Sequence[int]) -> None:
+    """What is said there from now on goes nowhere: a terminal that is gone refuses every write."""
     nowhere = os.open(os.devnull, os.O_RDWR)
-    for stream in (0, 1, 2):
-        if os.isatty(stream):
-            os.dup2(nowhere, stream)
+    for stream in streams:
+        os.dup2(nowhere, stream)
     os.close(nowhere)
