@@ -30,7 +30,7 @@ _OVERRIDES = ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS")
 """Variables that Ray prefers to the address it is given."""
 
 
-class _Client(JobSubmissionClient):  # type: ignore[misc]
+class _Client(JobSubmissionClient):
     """Ray's client, which itself would wait for ever for a network that is gone."""
 
     def _do_request(self, method: str, endpoint: str, **options: Any) -> Any:
