@@ -47,11 +47,11 @@ def node_table(entries: list[dict[str, Any]]) -> str:
 
 def rendered(text: str) -> str:
     """The page with the tables of the records."""
-    tables = {
-        "fair": fair_table(json.loads((HERE / "fair_shares.json").read_text())),
-        "nodes": node_table(json.loads((HERE / "three_nodes.json").read_text())),
-    }
-    for name, table in tables.items():
+    for name, file, render in (
+        ("fair", HERE / "fair_shares.json", fair_table),
+        ("nodes", HERE / "three_nodes.json", node_table),
+    ):
+        table = render(json.loads(file.read_text())) if file.exists() else "Not measured yet."
         begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
         before, _, rest = text.partition(begin)
         text = f"{before}{begin}\n{table}\n{end}{rest.partition(end)[2]}"
