@@ -273,10 +273,11 @@ def main() -> None:
             if options.logs:
                 shutil.copytree(root, options.logs, dirs_exist_ok=True,
                                 ignore=shutil.ignore_patterns("sockets", "ray"))  # fmt: skip
-    earlier = RUNS.read_text().splitlines() if options.add and RUNS.exists() else []
-    kept = [json.loads(line) for line in earlier] + lines
+    kept = lines
     if not options.dry:
-        RUNS.write_text("".join(json.dumps(line) + "\n" for line in kept))
+        with RUNS.open("a" if options.add else "w") as file:
+            file.write("".join(json.dumps(line) + "\n" for line in lines))
+        kept = [json.loads(line) for line in RUNS.read_text().splitlines()]
         SUMMARY.write_text(json.dumps(summarise(kept), indent=2) + "\n")
     print(json.dumps(summarise(kept), indent=2))
     sys.exit(bool(unexpected) or any(line["problems"] for line in lines))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -200,6 +201,12 @@ def test_pods_share_storage_that_all_can_write_and_ask_for_a_token(path: Path) -
 
 def test_both_kuberay_files_describe_one_cluster() -> None:
     assert ray_cluster(KUBERAY[0]) == ray_cluster(KUBERAY[1])
+
+
+def test_the_tables_of_the_readme_are_those_of_the_records() -> None:
+    script = CLUSTERS.parent / "benchmarks" / "clusters" / "tables.py"
+    done = subprocess.run([sys.executable, str(script), "--check"], check=False)
+    assert done.returncode == 0, "run: python benchmarks/clusters/tables.py"
 
 
 def test_the_ports_of_the_readme_are_those_of_the_script() -> None:
