@@ -2,7 +2,7 @@
 
     python benchmarks/faults/measure.py --runs 3
     python benchmarks/faults/measure.py --runs 5 --only "disk full, then freed"
-    python -m pytest tests --junitxml=report.xml; python benchmarks/faults/measure.py --of report.xml
+    python benchmarks/faults/measure.py --of report.xml    # of pytest tests --junitxml=report.xml
 
 A test that is skipped, for want of root or of a tool, is not a run. What a test gives as
 ``recovery_seconds`` is the time of recovery. Lines that a script of their own measures (killing at
