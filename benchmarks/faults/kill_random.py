@@ -24,8 +24,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -130,17 +130,41 @@ class Life:
         self.process.wait()
 
 
+@contextmanager
+def ended(lives: list[Life]) -> Iterator[None]:
+    """Leaves no process behind, also where the script itself is stopped."""
+    try:
+        yield
+    finally:
+        lives[-1].end()
+
+
 def disturb(root: Path, seed: int, tally: Tally, options: argparse.Namespace) -> None:
     """One search with its kills, compared with its twin."""
-    chance = random.Random(f"{options.seed}/{seed}")
     folder = root / f"cut{seed}" / "search"
     folder.mkdir(parents=True)
     killed: list[str] = []
 
+    lives: list[Life] = []
+
     def begin() -> Life:
-        return Life(folder, seed, options.runner)
+        lives.append(Life(folder, seed, options.runner))
+        return lives[-1]
 
     life = begin()
+    with ended(lives):
+        _disturb_until_done(life, begin, killed, tally, options)
+    _compare(root, folder, seed, tally, killed)
+
+
+def _disturb_until_done(
+    life: Life,
+    begin: Callable[[], Life],
+    killed: list[str],
+    tally: Tally,
+    options: argparse.Namespace,
+) -> None:
+    chance = random.Random(f"{options.seed}/{tally.searches}")
     until = time.monotonic() + 900
     while time.monotonic() < until:
         before = life.reports()
@@ -170,8 +194,6 @@ def disturb(root: Path, seed: int, tally: Tally, options: argparse.Namespace) ->
         life = _recover(life, victim, reports, begin, tally)
         tally.recoveries[victim].append(round(time.monotonic() - began, 2))
         print(f"{tally.kills}: {victim}, {tally.recoveries[victim][-1]} s", file=sys.stderr)
-    life.end()
-    _compare(root, folder, seed, tally, killed)
 
 
 def _recover(
@@ -219,6 +241,7 @@ def _compare(root: Path, folder: Path, seed: int, tally: Tally, killed: list[str
 def main() -> None:
     """Kills, compares, records; exit code 1 where anything was lost, doubled or decided anew."""
     options = _options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     tally = Tally() if options.anew or options.dry else Tally.read()
     until = time.monotonic() + 60 * (options.minutes or 1e6)
     with tempfile.TemporaryDirectory(prefix="toprung-kills-") as folder:
