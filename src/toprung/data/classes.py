@@ -54,7 +54,7 @@ def check_other(table: Table, known: Sequence[str], problems: Problems) -> Table
         for label in classes_of(row):
             if label not in names:
                 strange.setdefault(label, []).append(index)
-    bad = []
+    bad: list[tuple[int, str]] = []
     for label, rows in strange.items():
         many = f" ({len(rows):,} rows)" if len(rows) > 1 else ""
         # Only so many are told, and looking for the closest among many classes takes its time.

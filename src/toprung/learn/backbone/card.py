@@ -228,7 +228,9 @@ def _card_of_folder(path: Path, name: str) -> Card:
     return Card(
         name=name,
         source=str(path),
-        **sizes,
+        layers=sizes["layers"],
+        hidden=sizes["hidden"],
+        heads=sizes["heads"],
         parameters=sum(file.stat().st_size for file in path.glob("*.safetensors")) // 4,
         # RoBERTa counts positions from behind its padding id.
         max_length=positions - 2 if family == "roberta" else positions,

@@ -49,8 +49,9 @@ def _check(text: str) -> None:
             raise ValueError("too many values; a card has a dozen")
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             raise ValueError("anchors and aliases are refused; write the values out")
-        if getattr(event, "tag", None):
-            raise ValueError(f"the tag {event.tag!r} is refused; write a plain value")
+        tag = getattr(event, "tag", None)
+        if tag:
+            raise ValueError(f"the tag {tag!r} is refused; write a plain value")
         if depth == 1 and isinstance(event, yaml.ScalarEvent) and is_key:
             keys.append(event.value)
         if isinstance(event, yaml.CollectionStartEvent):

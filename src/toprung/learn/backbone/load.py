@@ -27,6 +27,9 @@ from toprung.learn.backbone.hub import fetch
 PACKAGES = "TOPRUNG_PACKAGES"
 """The environment's variable that names packages which cards may take a backbone from."""
 
+_TRIED = ["", "a b.", "\u00e9\u4ed6 \U0001f381 \u202e x" * 9]
+"""What some tokenizers fail over that were read without complaint: words that they do not know."""
+
 
 @dataclass(frozen=True)
 class Loaded:
@@ -73,7 +76,11 @@ def load_tokenizer(folder: Path) -> Any:
     """
     check_tokenizer(folder)
     try:
-        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        tokenizer: Any = AutoTokenizer.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
+        tokenizer(_TRIED, truncation=True, max_length=8, verbose=False)
+        return tokenizer
     # What transformers raises over foreign files may be anything; the library of tokenizers also
     # panics, which is no Exception.
     except BaseException as error:
