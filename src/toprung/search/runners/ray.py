@@ -7,14 +7,16 @@ import os
 import signal
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import ray
 from ray import tune
+from ray._private import ray_constants
 from ray.tune.search import Searcher
 
 from toprung.core.errors import FixEnvironment, GiveUp, Interrupted
@@ -120,13 +122,14 @@ class Ray(Runner):
         guard_token()
         local: dict[str, Any] = {"num_cpus": os.cpu_count(), "object_store_memory": 1 << 30}
         try:
-            ray.init(
-                address=self.address or "local",
-                include_dashboard=False if self.address is None else None,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-                **(local if self.address is None else {}),
-            )
+            with _loopback() if self.address is None else nullcontext():
+                ray.init(
+                    address=self.address or "local",
+                    include_dashboard=False if self.address is None else None,
+                    log_to_driver=False,
+                    logging_level=logging.ERROR,
+                    **(local if self.address is None else {}),
+                )
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise FixEnvironment(
                 f"No Ray cluster answers at '{self.address}': {error}. Start one with 'ray start "
@@ -156,6 +159,20 @@ class Ray(Runner):
             per_gpu = int(1 / self.gpus) if self.gpus <= 1 else 0
             slots = min(slots, int(gpus) * per_gpu if per_gpu else int(gpus // self.gpus))
         return slots
+
+
+@contextmanager
+def _loopback() -> Iterator[None]:
+    """A Ray that is started in the block listens on 127.0.0.1 alone, as on macOS and Windows.
+
+    Ray has no argument for that: it takes the machine's own address in the place of a loopback's.
+    """
+    before = ray_constants.ENABLE_RAY_CLUSTER
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
 
 
 class _Bridge:
