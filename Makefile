@@ -1,6 +1,8 @@
 # make search · make test · make check · make bench: each sets up what it needs in .venv
 PYTHON ?= python3
 BIN := .venv/bin
+# Two processes, a file in one of them, files in their order: the longest stand alone.
+IN_TWO := -n 2 --dist loadfile --no-loadscope-reorder
 SPEC ?= search/quickstart.yaml
 
 .PHONY: search test coverage check audit fuzz bench bench-quick clean
@@ -12,7 +14,7 @@ SPEC ?= search/quickstart.yaml
 
 .venv/.test: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[offline,dev,onnx]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[offline,dev,onnx,cluster]'
 	touch $@ .venv/.search
 
 search: .venv/.search ## search, ensemble and report on the embedded default
@@ -32,10 +34,10 @@ fuzz: .venv/.test ## 100,000 mutated files, gone on with where it was left; hour
 	nice -n 19 $(BIN)/python benchmarks/fuzz/fuzz.py --out benchmarks/fuzz/results.json
 
 test: check ## everything that CI runs
-	OMP_NUM_THREADS=1 nice -n 19 $(BIN)/python -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 nice -n 19 $(BIN)/python -m pytest $(IN_TWO)
 
 coverage: .venv/.test ## the same tests with what they cover; a quarter slower
-	OMP_NUM_THREADS=1 nice -n 19 $(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered
+	OMP_NUM_THREADS=1 nice -n 19 $(BIN)/python -m pytest $(IN_TWO) --cov --cov-report=term:skip-covered
 
 .venv-peers/.done: benchmarks/peers/requirements.txt constraints.txt
 	test -x .venv-peers/bin/python || $(PYTHON) -m venv .venv-peers

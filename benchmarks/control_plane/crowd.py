@@ -214,3 +214,6 @@ class _Line:
 
     def leave(self) -> None:
         """Nothing: it has no process."""
+
+    def kill(self) -> None:
+        """Nothing either."""

@@ -21,6 +21,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from stories import repeated, story
+
 SPEC = """
 name: killed
 task: single_label
@@ -60,13 +62,14 @@ def main() -> None:
         whole_seconds = time.monotonic() - began
         kills = _kill_until_done(spec, root / "cut", options)
         whole, cut = (_outcome(root / name / "killed") for name in ("whole", "cut"))
+        twice = repeated(root / "cut" / "killed" / "journal.jsonl")
     differences = [name for name in whole if whole[name] != cut[name]]
     record = {
         "kills": len(kills),
         "kills_in_training": sum(kills),
         "undisturbed_seconds": round(whole_seconds, 1),
         "reports": len(whole["reports"]),
-        "reports_given_twice": _repeated(cut["reports"]),
+        "reports_given_twice": len(twice),
         "decisions": len(whole["decisions"]),
         "differences": differences,
         "members": cut["members"],
@@ -107,35 +110,16 @@ def _run(verb: str, what: str, results: Path) -> subprocess.Popen[bytes]:
 
 
 def _outcome(folder: Path) -> dict[str, list[object]]:
-    events = [json.loads(line) for line in (folder / "journal.jsonl").read_text().splitlines()]
-    timing = ("rows_per_second",)
-    reports = [
-        (e["trial"], e["resource"], {k: v for k, v in e["metrics"].items() if k not in timing})
-        for e in events
-        if e["kind"] == "reported"
-    ]
-    decisions = [
-        (e["trial"], e["resource"], e["decision"], e["reason"])
-        for e in events
-        if e["kind"] == "decided"
-    ]
     with (folder / "leaderboard.csv").open(newline="") as file:
         rows = [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
     said = json.loads((folder / "ensemble" / "ensemble.json").read_text())
     members = [(m["trial"], m["weight"], m["sha256"]) for m in said["members"]]
     return {
-        "suggestions": [(e["trial"], e["values"]) for e in events if e["kind"] == "suggested"],
-        "reports": reports,
-        "decisions": decisions,
+        **story(folder / "journal.jsonl"),
         "leaderboard": rows,
         "members": members,
         "test": [said["test"]["value"], said["temperature"]],
     }
-
-
-def _repeated(reports: list[object]) -> int:
-    seen = [(report[0], report[1]) for report in reports]  # type: ignore[index]
-    return len(seen) - len(set(seen))
 
 
 def _size(file: Path) -> int:

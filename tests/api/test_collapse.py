@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 import torch
+from rich.console import Console
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from toprung.api import Search
 from toprung.api.opening import Settings
-from toprung.cli.console import OUT
 from toprung.cli.summary import board_table
 from toprung.trial.journal import read_events
 
@@ -55,8 +55,9 @@ def test_the_absurd_rate_is_stopped_at_a_rung_and_the_sound_one_goes_on(collapse
 
 
 def test_board_tensorboard_and_report_say_why(collapsed: Search) -> None:
-    with OUT.capture() as told:
-        OUT.print(board_table(collapsed.rows(), "macro_f1"), width=300)
+    wide = Console(width=300)
+    with wide.capture() as told:
+        wide.print(board_table(collapsed.rows(), "macro_f1"))
     assert "predicts one class" in told.get()
     assert "predicts one class" in collapsed.folder.leaderboard.read_text()
     scalars = EventAccumulator(str(collapsed.folder.trials / "t0001")).Reload()

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from toprung.api import Search, training
+from toprung.api import Search
 from toprung.api.opening import Settings
+from toprung.learn import device
 from toprung.learn.device import Measured
 from toprung.trial.journal import read_events
 
@@ -29,7 +30,7 @@ def test_auto_is_measured_once_and_stands_in_the_journal(
     assert first in (["float32"], ["bfloat16"])
     # Another machine, or another day: a search that goes on stays with what it began with.
     other: Any = "bfloat16" if first == ["float32"] else "float32"
-    monkeypatch.setattr(training, "measure_precision", lambda *_: Measured(other, "cpu", 1))
+    monkeypatch.setattr(device, "measure_precision", lambda *_: Measured(other, "cpu", 1))
     again = Search.attach("tiny", settings)
     again.fit()
     assert precisions(again) == first

@@ -14,6 +14,7 @@ import torch
 from typer.testing import CliRunner
 
 from toprung.api import Search
+from toprung.api.estimating import estimate
 from toprung.api.opening import Settings
 from toprung.cli.main import app
 from toprung.core.errors import FixData, FixSpec, Interrupted
@@ -185,3 +186,8 @@ def test_texts_know_nothing_of_modalities() -> None:
             load_spec("quickstart", [override])
     with pytest.raises(FixSpec, match="'features_logreg' does not read texts"):
         load_spec("quickstart", ["baselines=[features_logreg]"])
+
+
+def test_its_cost_can_be_told_beforehand(spec: Path, tmp_path: Path) -> None:
+    loaded = load_spec(str(spec), ["space.pretraining_epochs=1"])
+    assert estimate(loaded, settings(tmp_path)).seconds.low > 0

@@ -252,6 +252,8 @@ def test_130_on_ray_and_no_worker_is_left(
     workers = [child for child in children if child.is_running() and "ray::" in child.name()]
     _, alive = psutil.wait_procs(workers, timeout=20)
     assert alive == []
+    if number == signal.SIGTERM:
+        return  # what was paused by either goes on alike
     command = err.rpartition("Go on with: ")[2].strip()
     answer = toprung(*shlex.split(command)[1:])
     assert answer.code == 0

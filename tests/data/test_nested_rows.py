@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from toprung.data.dataset import Dataset, Split
+from toprung.data.series import Series
 from toprung.data.split import nested_rows
 
 
@@ -52,3 +53,18 @@ def test_the_order_is_the_seeds() -> None:
     assert (nested_rows(strata, 1) == nested_rows(strata, 1)).all()
     assert (nested_rows(strata, 1) != nested_rows(strata, 2)).any()
     assert sorted(nested_rows(strata, 1).tolist()) == list(range(50))
+
+
+def test_windows_that_are_left_out_keep_their_arrays_and_further_targets() -> None:
+    labels = np.array([0, 1] * 10)
+    arrays = np.arange(20, dtype=np.float32).reshape(20, 1, 1)
+    whole = Split("train", (), labels, Series({"acc": arrays}), {"aux_when": labels + 5})
+    data = Dataset(("a", "b"), {"train": whole}, "ab" * 32)
+    once = data.first_train_rows(12, 7)
+    twice = once.first_train_rows(6, 7).splits
+    assert once.splits["extra"].series is not None
+    assert (len(once.splits["extra"]), len(twice["train"]), len(twice["extra"])) == (8, 6, 14)
+    both = [twice["train"].series, twice["extra"].series]
+    values = [v for series in both if series is not None for v in series.arrays["acc"].ravel()]
+    assert sorted(values) == list(range(20))
+    assert twice["extra"].auxiliary["aux_when"].tolist() == (twice["extra"].labels + 5).tolist()

@@ -11,7 +11,8 @@ from transformers import BertConfig, BertForMaskedLM, BertTokenizerFast
 from toprung.core.errors import FixSpec
 from toprung.learn.augmenters import registry
 from toprung.learn.backbone.card import find_card
-from toprung.learn.backbone.load import Loaded, load_backbone
+from toprung.learn.backbone.load import load_backbone
+from toprung.learn.backbone.locate import Loaded
 
 PLAIN = [name for name in registry.names() if name != "mask_fill"]
 TEXTS = ["my parcel has not come yet", "refund", "", "two words", "Ärger über 'das' 🙂 paket"]

@@ -10,7 +10,8 @@ from typing import Any
 from toprung.api.progress import read_step
 from toprung.core.clock import VirtualClock
 from toprung.learn.loop import Progress
-from toprung.learn.progress import PROGRESS, ProgressLog
+from toprung.learn.plan import PROGRESS
+from toprung.learn.progress import ProgressLog
 
 
 def train(folder: Path, steps: int, seconds: float, *, start: int = 0) -> list[dict[str, Any]]:

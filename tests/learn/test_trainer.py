@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from toprung.core.errors import FixSpec, Interrupted, TrialDiverged
+from toprung.core.errors import FixSpec, Interrupted, RetryTrial, TrialDiverged
 from toprung.learn.trainer import Trainer
 from toprung.trial.config import Assignment, Resource
 from toprung.trial.report import Report
@@ -274,3 +274,49 @@ def test_a_configuration_that_fits_nothing_is_told(
 ) -> None:
     with pytest.raises(FixSpec, match=text):
         list(trainer()(assign(**config)))
+
+
+def spoil(folder: Path, how: str) -> None:
+    """Damages a checkpoint as disks and people do."""
+    weights = folder / "weights.safetensors"
+    content = weights.read_bytes()
+    if how == "truncated":
+        weights.write_bytes(content[: len(content) // 2])
+    elif how == "flipped":
+        weights.write_bytes(content[:-9] + bytes([content[-9] ^ 4]) + content[-8:])
+    else:
+        shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("how", ["truncated", "flipped", "deleted"])
+def test_where_the_newest_checkpoint_is_spoiled_the_one_before_is_used_and_the_report_says_so(
+    how: str, trainer: Make, assign: Assign, tmp_path: Path
+) -> None:
+    through = list(trainer()(assign()))
+    spoiled = trainer(folder=tmp_path / "spoiled")
+    reports = spoiled(assign())
+    assert [next(reports).resource, next(reports).resource] == [60, 120]
+    reports.close()
+    spoil(spoiled.folder / "t0001" / "checkpoints" / "120", how)
+    (last,) = spoiled(assign(start=120))
+    assert last.note == "checkpoint 120 was lost or damaged; went on from 60"
+    assert values(last) == values(through[-1])
+    assert same(trained(spoiled, 180), trained(trainer(), 180))
+    again = Report.from_json(last.to_json())
+    assert again.note == last.note
+    assert "note" not in through[-1].to_json()
+
+
+def test_a_worker_that_was_taken_for_dead_writes_no_checkpoint_any_more(
+    trainer: Make, assign: Assign
+) -> None:
+    plan = trainer()
+    late = plan(assign())
+    assert next(late).resource == 60
+    other = plan(replace(assign(start=60), attempt=2))
+    assert next(other).resource == 120
+    before = sorted((plan.folder / "t0001" / "checkpoints").iterdir())
+    with pytest.raises(RetryTrial, match="given to another worker"):
+        next(late)
+    assert sorted((plan.folder / "t0001" / "checkpoints").iterdir()) == before
+    assert [report.resource for report in other] == [180]

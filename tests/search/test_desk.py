@@ -59,6 +59,7 @@ class Office:
         self.desk = Desk(driver, slots, classify)
         self.driver = driver
         self.left: list[str] = []
+        self.killed: list[str] = []
 
     def come(self, name: str, behave: Callable[[Straight, str | None], Future[str]]) -> Straight:
         line = Straight(self, name, behave)
@@ -84,6 +85,9 @@ class Straight:
 
     def leave(self) -> None:
         self.office.left.append(self.name)
+
+    def kill(self) -> None:
+        self.office.killed.append(self.name)
 
     def work(self, word: str | None) -> Future[str]:
         if word == REST:

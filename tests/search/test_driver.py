@@ -191,7 +191,7 @@ def test_a_journal_of_other_rules_is_refused(tmp_path, clock) -> None:
     driver.report(report(trial, 1, 0.5))
     close(driver)
     path = tmp_path / "journal.jsonl"
-    events = [json.loads(line) for line in path.read_text().splitlines()]
+    events = [dict(event) for event in read_events(path)]
     events[-1] |= {"decision": "stop", "state": "stopped"}
     path.write_text("".join(json.dumps(event) + "\n" for event in events))
     with pytest.raises(GiveUp, match="other settings"):
@@ -281,3 +281,98 @@ def test_an_extension_forgets_that_every_trial_failed_alike(tmp_path, clock) -> 
     driver.finish()
     driver.extend(2)
     assert driver.assign().config.trial == "t0006"
+
+
+def test_a_trial_that_goes_on_after_each_fault_of_a_machine_may_have_any_number(
+    tmp_path, clock
+) -> None:
+    driver = open_driver(tmp_path, clock, trials=1)
+    trial = driver.assign().config.trial
+    for point in (1, 2, 3):
+        for _ in range(3):
+            assert driver.fail(trial, Failure("infrastructure", "the spot node went")).retry
+            assert driver.assign().config.trial == trial
+        driver.report(report(trial, point, 0.5))
+        driver.assign()
+    assert len(driver.history.trials[trial].failures) == 9
+    assert driver.history.trials[trial].state == "running"
+
+
+def work_off(driver: Driver, fails: set[int], message: str) -> int:
+    """Gives every trial its reports, but fails those of some numbers; how many were begun."""
+    begun: set[str] = set()
+    while (assignment := driver.assign()) is not None:
+        trial = assignment.config.trial
+        begun.add(trial)
+        if int(trial[1:]) in fails:
+            driver.fail(trial, Failure("user_error", f"{message} in {trial}"))
+            continue
+        decision: object = Continue("")
+        while isinstance(decision, Continue):
+            point = RESOURCE.next_point(driver.history.trials[trial].resource)
+            decision = driver.report(report(trial, point, 0.5))
+    return len(begun)
+
+
+def test_five_like_failures_in_a_row_halt_a_search_and_a_later_opening_goes_on(
+    tmp_path, clock
+) -> None:
+    driver = open_driver(tmp_path, clock, trials=30)
+    assert work_off(driver, set(range(4, 31)), "KeyError") == 8
+    with pytest.raises(GiveUp, match=r"last 5 trials failed alike \(user_error\): KeyError"):
+        driver.refuse_streak()
+    assert driver.history.closed is None
+    states = {record.state for record in driver.history.trials.values()}
+    assert "paused" in states or "completed" in states
+    close(driver)
+    driver = open_driver(tmp_path, clock, trials=30)
+    work_off(driver, set(), "")
+    driver.refuse_streak()
+    driver.finish()
+    assert len(driver.history.trials) == 30
+
+
+def test_failures_that_others_pass_by_halt_nothing(tmp_path, clock) -> None:
+    driver = open_driver(tmp_path, clock, trials=40)
+    broken = {number for number in range(3, 41) if number % 9 in (1, 2, 3, 4)}
+    work_off(driver, broken, "ValueError: no such option")
+    driver.refuse_streak()
+    driver.finish()
+    assert len(driver.history.trials) == 40
+    diverging = open_driver(tmp_path / "diverging", clock, trials=30)
+    while (assignment := diverging.assign()) is not None:
+        trial, resource = assignment.config.trial, assignment.start
+        bad = 3 < int(trial[1:]) < 20
+        point = RESOURCE.next_point(resource)
+        diverging.report(report(trial, point, float("nan") if bad else 0.5))
+    diverging.refuse_streak()
+
+
+def test_storage_without_room_is_no_failure_of_a_trial(tmp_path, clock) -> None:
+    told: list[str] = []
+
+    class Waits:
+        def wait(self, why: str, seconds: float) -> bool:
+            told.append(why)
+            return len(told) < 3
+
+        def over(self) -> None:
+            """Nothing."""
+
+    scheduler, searcher = Asha(), Random()
+    scheduler.prepare(RESOURCE, ACCURACY)
+    searcher.prepare(Space({"x": Float(0.0, 1.0)}), 7)
+    journal = Journal(tmp_path, clock, durable=False, patience=Waits())
+    driver = Driver(Plan(ACCURACY, RESOURCE, 4, seed=7), scheduler, searcher, journal)
+    trial = driver.assign().config.trial
+    for _ in range(2):
+        assert driver.fail(trial, Failure("storage", "No space left on device")).retry
+        again = driver.assign()
+        assert (again.config.trial, again.attempt) == (trial, 1)
+    with pytest.raises(FixEnvironment, match="Make room, then resume"):
+        driver.fail(trial, Failure("storage", "No space left on device"))
+    record = driver.history.trials[trial]
+    assert (record.failures, record.state) == ([], "running")
+    kinds = [event["kind"] for event in read_events(tmp_path / "journal.jsonl")]
+    assert kinds.count("held") == 2
+    assert f"(trial {trial})" in told[0]

@@ -9,8 +9,8 @@ import pytest
 from toprung.cli import main as command_line
 from toprung.core.errors import FixEnvironment, RetryTrial, TrialDiverged
 from toprung.core.secrets import redact
+from toprung.search.runners._access import close_token_file, make_token, token_path
 from toprung.search.runners._base import classify
-from toprung.search.runners._token import guard_token
 
 SECRET = "s3cr3t-v4lu3/+="
 
@@ -92,15 +92,17 @@ def test_an_error_on_the_command_line_quotes_no_secret_and_moves_no_terminal(
 def test_a_token_file_is_made_for_its_owner_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
+    for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_AUTH_MODE"):
         monkeypatch.delenv(name, raising=False)
-    file = guard_token(tmp_path)
-    assert file is not None
+    monkeypatch.setenv("HOME", str(tmp_path))
+    make_token()
+    file = token_path()
     assert file.stat().st_mode & 0o777 == 0o600
     kept = file.read_text()
     assert len(kept) == 64
     file.chmod(0o644)
-    assert guard_token(tmp_path) == file
+    make_token()
+    close_token_file()
     assert (file.stat().st_mode & 0o777, file.read_text()) == (0o600, kept)
 
 
@@ -108,5 +110,6 @@ def test_a_token_of_the_environment_is_left_where_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RAY_AUTH_TOKEN", "x" * 64)
-    assert guard_token(tmp_path) is None
+    monkeypatch.setenv("HOME", str(tmp_path))
+    make_token()
     assert not list(tmp_path.iterdir())

@@ -13,21 +13,22 @@ import numpy.typing as npt
 
 from toprung.api.opening import Run
 from toprung.api.searching import leaderboard, work
-from toprung.api.testing import open_test, predictions, summarise
+from toprung.api.testing import open_test, predictions, save_weights, summarise
 from toprung.core.errors import GiveUp
 from toprung.core.files import new_folder, sha256_file, write_json
+from toprung.core.later import later
 from toprung.data import tasks
 from toprung.judge.calibrate import Calibration, apply_temperature, calibrate
 from toprung.judge.ensembles._base import blend
 from toprung.judge.finalists import choose_finalists, member_report
 from toprung.judge.leaderboard import rank_trials, write_leaderboard
 from toprung.judge.thresholds import THRESHOLDS, fit_thresholds
-from toprung.learn.checkpoint import WEIGHTS
-from toprung.learn.member import save_member
 from toprung.learn.trainer import Trainer
 from toprung.ship.predictor import ENSEMBLE_NAME
 
 Floats = npt.NDArray[Any]
+
+checkpoint = later("toprung.learn.checkpoint")
 
 
 def ensemble(run: Run) -> None:
@@ -58,6 +59,7 @@ def ensemble(run: Run) -> None:
     run.driver.write("test_opened")
     said["test"] = summarise(open_test(run), run.driver.history.tests_opened)
     write_json(run.folder.ensemble / ENSEMBLE_NAME, said)
+    run.folder.publish(run.folder.ensemble.name, run.folder.predictions.name)
     run.driver.write(
         "ensembled",
         members=list(weights),
@@ -178,11 +180,10 @@ def save_trial(run: Run, trial: str, aside: Path) -> dict[str, Any]:
     record = run.driver.history.trials[trial]
     best = member_report(record, run.metric)
     assert best is not None
-    assert best.checkpoint is not None
     folder = aside / "members" / trial
     backbone = str(record.config.values["backbone"])
     card = run.spec.cards.get(backbone)  # none where the weights start from nothing
-    save_member(run.folder.trials / trial, best.checkpoint, folder)
+    save_weights(run, trial, best, folder)
     files = {
         file.relative_to(folder).as_posix(): sha256_file(file)
         for file in sorted(folder.rglob("*"))
@@ -196,6 +197,6 @@ def save_trial(run: Run, trial: str, aside: Path) -> dict[str, Any]:
         "config": dict(record.config.values),
         "seed": record.config.seed,
         "resource": best.resource,
-        "sha256": files[WEIGHTS],
+        "sha256": files[checkpoint.WEIGHTS],
         "files": files,
     }

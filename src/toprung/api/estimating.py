@@ -6,10 +6,9 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from toprung.api import Search
-from toprung.api.folder import Folder
+from toprung.api.folder import Folder, folder_of
 from toprung.api.machines import Machine, other_machine, this_machine
 from toprung.api.opening import Settings
 from toprung.api.pricing import Prices, Shape, frequent_shapes
@@ -124,14 +123,16 @@ def estimate(spec: SearchSpec, settings: Settings, like: str | None = None) -> F
         runs.append(simulate(whole, slots, prices.seconds, number))
     forecast = _forecast(whole, known, runs, took=clock.seconds() - began)
     if like is None:
-        keep_forecast(spec, forecast, Folder(Path(settings.results).resolve() / spec.name))
+        keep_forecast(spec, forecast, folder_of(settings.results, spec.name))
     return forecast
 
 
 def keep_forecast(spec: SearchSpec, forecast: Forecast, folder: Folder) -> None:
     """Keeps a forecast where the search of the same spec finds it when it begins."""
     folder.root.mkdir(parents=True, exist_ok=True)
+    folder.refresh()
     write_json(folder.forecast, {"spec": spec.resolved, "forecast": forecast.to_json()})
+    folder.publish()
 
 
 def simulate(spec: SearchSpec, slots: int, cost: Cost, number: int) -> Simulated:
@@ -177,7 +178,8 @@ def _forecast(
     until = [[run.closings[n] + before[n] for run in runs] for n in phases]
     finish = known.again + known.baselines[-1] + _test_seconds(spec, known)
     ends = [run.end + before[-1] + finish for run in runs]
-    memory = max(pace.memory_bytes for pace in known.paces.values()) * known.slots
+    of_trial = max(pace.memory_bytes for pace in known.paces.values())
+    memory = of_trial * known.slots
     memory += resident_bytes() + (0 if known.started == 0 else _RAY_BYTES)
     disk = [_disk_bytes(spec, known, run.history) for run in runs]
     return Forecast(
@@ -191,6 +193,7 @@ def _forecast(
             _words(shape): round(1 / pace.train_seconds, 2) for shape, pace in known.paces.items()
         },
         took_seconds=round(took, 1),
+        trial_memory_bytes=of_trial,
     )
 
 

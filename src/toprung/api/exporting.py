@@ -42,7 +42,7 @@ def export(folder: Folder, kind: str) -> tuple[Path, list[str]]:
     except ImportError as error:
         text = f"{error}. Run: pip install 'toprung[{kind}]'"
         raise FixEnvironment(text) from error
-    ensemble = Ensemble.load(folder.ensemble)
+    ensemble = Ensemble.load(folder.whole_ensemble())
     if ensemble.task.reads == "series":
         text = "an ensemble on series has no other format; predict with it, or copy its ensemble/."
         raise FixSpec("--to", [text])

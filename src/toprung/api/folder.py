@@ -2,19 +2,75 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from toprung.core.errors import FixSpec
+from toprung.storage.mirror import Mirror
+from toprung.storage.segments import has_segments
+from toprung.storage.store import Store, is_url, open_store, working_folder
 from toprung.trial.history import History
 from toprung.trial.journal import JOURNAL_NAME, read_events
 
 
 @dataclass(frozen=True)
 class Folder:
-    """The results folder of one search. Everything in it but the journal can be made again."""
+    """The results folder of one search. Everything in it but the journal can be made again.
+
+    Attributes:
+        root: on this machine.
+        mirror: of a search that is kept under a URL: what keeps both alike.
+    """
 
     root: Path
+    mirror: Mirror | None = field(default=None, compare=False)
+
+    @property
+    def where(self) -> str:
+        """Where the search is kept, for people: a path or a URL."""
+        return str(self.root) if self.mirror is None else self.mirror.store.url
+
+    @property
+    def store(self) -> Store | None:
+        """The storage that keeps the search; None where the folder itself does."""
+        return None if self.mirror is None else self.mirror.store
+
+    @property
+    def push(self) -> Callable[[bytes], None] | None:
+        """What a journal's lines are given to before they count; None where nothing is."""
+        return None if self.mirror is None else self.mirror.push
+
+    def at_work(self) -> AbstractContextManager[None]:
+        """The block is the one driver of the search.
+
+        Raises:
+            FixEnvironment: another driver is at work on it, as far as a storage can tell; of a
+                folder the journal's lock tells.
+        """
+        return nullcontext() if self.mirror is None else self.mirror.at_work()
+
+    def refresh(self) -> bool:
+        """Brings what is read of a search on a storage up to date; whether it was this call."""
+        return self.mirror is not None and self.mirror.refresh()
+
+    def publish(self, *replaced: str) -> None:
+        """Lets others see what was written: spec, views, and the folders that were made anew."""
+        if self.mirror is not None:
+            self.mirror.publish(*replaced)
+
+    def whole_ensemble(self) -> Path:
+        """The ensemble's folder, its weights at hand."""
+        if self.mirror is not None:
+            self.mirror.fetch_weights()
+        return self.ensemble
+
+    def ask_to_pause(self) -> None:
+        """Leaves the mark at which trials save themselves and leave."""
+        self.pause.touch()
+        if self.mirror is not None:
+            self.mirror.ask_to_pause()
 
     @property
     def name(self) -> str:
@@ -91,12 +147,32 @@ class Folder:
         return History.of(read_events(self.journal))
 
 
+def folder_of(results: str, name: str) -> Folder:
+    """The folder of a search of that name under a path or a URL; it need not exist.
+
+    Raises:
+        FixSpec: no URL that results can be kept under.
+        FixEnvironment: a library that it needs is not installed.
+
+    >>> folder_of("memory://team", "mine").where
+    'memory://team/mine'
+    """
+    if not is_url(results):
+        return Folder(Path(results).resolve() / name)
+    store = open_store(results)
+    root = working_folder(store.url) / name
+    return Folder(root, Mirror(store.below(name), root, JOURNAL_NAME))
+
+
 def find_search(name: str, results: str | Path) -> Folder:
-    """The folder of a search that was begun, by its name or path.
+    """The folder of a search that was begun, by its name, path or URL; up to date to be read.
 
     Raises:
         FixSpec: there is none; the message names those that are there.
+        FixEnvironment: the storage of a URL does not answer, or needs a library.
     """
+    if is_url(name) or is_url(str(results)):
+        return _find_kept(name, str(results))
     # Also the path of its YAML, which is what `toprung search` was given.
     for root in (Path(name), Path(results) / name, Path(results) / Path(name).stem):
         if (root / JOURNAL_NAME).is_file():
@@ -110,3 +186,19 @@ def find_search(name: str, results: str | Path) -> Folder:
             f"Begin one with 'toprung search {name}', or name the folder with --results."
         ],
     )
+
+
+def _find_kept(name: str, results: str) -> Folder:
+    """A search that is kept under a URL, which is its own or that of all results."""
+    if is_url(name):
+        results, _, name = name.rstrip("/").rpartition("/")
+    for candidate in [] if ".." in Path(name).parts else [name, Path(name).stem]:
+        folder = folder_of(results, candidate)
+        if folder.store is not None and has_segments(folder.store):
+            folder.refresh()
+            return folder
+    names = [name for name in open_store(results).children() if not name.startswith(".")]
+    there = ", ".join(names)
+    known = f"What is there: {there}." if there else "Nothing is there."
+    text = f"no search of this name under {results}/. {known} Name another place with --results."
+    raise FixSpec(name, [text])

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from toprung.core.later import later
 from toprung.data import tasks
 from toprung.data.check import DataReport, check_dataset
 from toprung.data.check_series import check_series
-from toprung.learn.backbone.load import load_backbone
 from toprung.learn.settings import Settings
-from toprung.learn.tokens import count_tokens
 from toprung.spec.spec import SearchSpec
 from toprung.trial.space import Choice, Int, Parameter
+
+load, tokens = later("toprung.learn.backbone.load"), later("toprung.learn.tokens")
 
 
 def inspect_data(spec: SearchSpec) -> DataReport:
@@ -22,7 +23,7 @@ def inspect_data(spec: SearchSpec) -> DataReport:
     if tasks.registry.get(spec.task).reads == "series":
         return check_series(spec.data, spec.seed)
     card = next(iter(spec.cards.values()))
-    count = count_tokens(load_backbone(card).tokenizer)
+    count = tokens.count_tokens(load.load_backbone(card).tokenizer)
     # What a trial reads where the space says nothing; never more than the backbone can.
     asked = _largest(spec.space.parameters.get("max_length"), Settings().max_length)
     return check_dataset(spec.data, spec.seed, count, min(asked, card.max_length))

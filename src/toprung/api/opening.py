@@ -9,11 +9,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
+from toprung.api.cleaning import Janitor
 from toprung.api.courses import metric_of, phase_course, whole_course
-from toprung.api.folder import Folder
+from toprung.api.curves import Curves
+from toprung.api.folder import Folder, folder_of
+from toprung.api.placing import trial_place
+from toprung.api.probing import check_place
 from toprung.api.training import make_trainer
 from toprung.core.clock import Clock, SystemClock
 from toprung.core.errors import FixData, FixSpec, Problem
@@ -24,10 +27,11 @@ from toprung.judge import ensembles
 from toprung.judge.diagnoses._base import Facts
 from toprung.judge.diagnosing import Examiner
 from toprung.judge.ensembles._base import Ensemble
-from toprung.judge.tensorboard import Scalars
-from toprung.learn.backbone.load import check_backbone
+from toprung.judge.tensorboard import Scalars, rebuild
+from toprung.learn.backbone.locate import check_backbone
 from toprung.search import runners
 from toprung.search.driver import Driver
+from toprung.search.room import Room
 from toprung.search.runners._base import Runner, Train
 from toprung.search.runners.virtual import Virtual, simulate, synthetic_curve
 from toprung.search.symptoms import find_nothing
@@ -59,7 +63,11 @@ class Settings:
     Attributes:
         runner: name of the runner.
         address: of a Ray cluster; None for this machine.
-        results: folder that holds a folder a search.
+        priority: among the searches that share the cluster.
+        trusts_open: whether a cluster on a network may be used that asks for no token.
+        at_once: trials at a time that an autoscaling cluster is asked for; None for as many as
+            its nodes hold.
+        results: folder or URL that holds a folder a search.
         watchers: called with each event.
         simulation: what the virtual runner takes for a training.
         workers: trials that the virtual runner trains at a time.
@@ -71,6 +79,9 @@ class Settings:
     watchers: Sequence[Watcher] = ()
     simulation: Simulation = synthetic
     workers: int = 4
+    priority: float = 1.0
+    trusts_open: bool = False
+    at_once: int | None = None
 
 
 @dataclass(frozen=True)
@@ -108,13 +119,21 @@ def open_run(spec: SearchSpec, folder: Folder, settings: Settings) -> Iterator[R
     """Opens a search for work; it is begun where it was not, and goes on where it was.
 
     Raises:
-        FixSpec: the folder holds a search of another spec.
+        FixSpec: the folder holds a search of another spec, or cannot be written.
         FixData: the data cannot be used, or is not what the search began with.
         FixEnvironment: a backbone of the space cannot be had.
         GiveUp: another driver is at work in the folder, or its journal is damaged.
     """
+    if folder.store is not None:
+        check_place(folder)
+    with folder.at_work(), _opened(spec, folder, settings) as run:
+        yield run
+
+
+@contextmanager
+def _opened(spec: SearchSpec, folder: Folder, settings: Settings) -> Iterator[Run]:
     _same_spec(spec, folder)
-    runner = _runner(spec, settings)
+    runner = _runner(spec, settings, folder)
     simulated = isinstance(runner, Virtual)
     _same_clock(spec, folder, simulated)
     data = None if simulated else load_dataset(spec.data, spec.seed)
@@ -123,12 +142,19 @@ def open_run(spec: SearchSpec, folder: Folder, settings: Settings) -> Iterator[R
         for card in spec.cards.values():
             check_backbone(card)
     clock: Clock = runner.clock if isinstance(runner, Virtual) else SystemClock()
+    if not simulated and folder.store is None:
+        check_place(folder)
     _begin(spec, folder)
-    with Journal(folder.root, clock, durable=not simulated) as journal:
+    folder.publish()
+    room = Room(folder.root)
+    with Journal(
+        folder.root, clock, durable=not simulated, push=folder.push, patience=room
+    ) as journal:
         folder.pause.unlink(missing_ok=True)
         sweep(folder.root)
-        scalars = Scalars(folder.trials, spec.space, spec.metric, earlier=journal.earlier)
-        driver = _driver(spec, journal, (scalars, *settings.watchers), data)
+        curves = _curves(spec, folder, journal)
+        driver = _driver(spec, journal, (curves, *settings.watchers), data)
+        room.is_over = lambda: driver.interrupted
         try:
             if data:
                 _same_data(spec, data, driver)
@@ -140,9 +166,17 @@ def open_run(spec: SearchSpec, folder: Folder, settings: Settings) -> Iterator[R
                 else settings.simulation(resource, metric, None)
             )
             method = ensembles.registry.make(spec.ensemble.name, spec.ensemble.options)
+            if data:
+                driver.watch(Janitor(folder, driver, spec.disk_gib, method.candidates))
             yield Run(spec, folder, driver, runner, train, method, data, settings.simulation)
         finally:
-            scalars.close()
+            curves.close()
+
+
+def _curves(spec: SearchSpec, folder: Folder, journal: Journal) -> Curves:
+    log = (folder.trials, spec.space, spec.metric)
+    scalars = Scalars(*log, earlier=journal.earlier)
+    return Curves(scalars, lambda: rebuild(*log, read_events(folder.journal)))
 
 
 def check_rows(spec: SearchSpec, data: Dataset) -> None:
@@ -199,8 +233,10 @@ def reopen(folder: Folder) -> SearchSpec:
     return load_spec(str(folder.spec))
 
 
-def _runner(spec: SearchSpec, settings: Settings) -> Runner:
-    on_ray = {"address": settings.address, "cpus": spec.cpus, "gpus": spec.gpus}
+def _runner(spec: SearchSpec, settings: Settings, folder: Folder) -> Runner:
+    on_ray = {**trial_place(spec, folder), "address": settings.address}
+    on_ray |= {"priority": settings.priority, "workers": settings.at_once}
+    on_ray |= {"trusts_open": settings.trusts_open}
     options: dict[str, dict[str, Any]] = {"ray": on_ray}
     options["virtual"] = {"workers": settings.workers}
     return runners.registry.make(settings.runner, options.get(settings.runner, {}))
@@ -233,15 +269,19 @@ def _same_spec(spec: SearchSpec, folder: Folder) -> None:
         return
     if folder.spec.read_text(encoding="utf-8") == spec.resolved:
         return
-    then = folder.spec.read_text(encoding="utf-8").splitlines()
-    changed = [line for line in spec.resolved.splitlines() if line not in then]
+    # What an older toprung wrote may lack keys that have defaults now.
+    then = reopen(folder).resolved
+    if then == spec.resolved:
+        return
+    lines = then.splitlines()
+    changed = [line for line in spec.resolved.splitlines() if line not in lines]
     shown = f" It has no line '{changed[0].strip()}'." if changed else ""
     raise FixSpec(
         spec.path,
         [
             Problem(
                 "",
-                f"{folder.root} holds a search of another spec.{shown} Choose another folder "
+                f"{folder.where} holds a search of another spec.{shown} Choose another folder "
                 f"with --results, another name with name=…, or remove that folder.",
             )
         ],
@@ -254,7 +294,7 @@ def _same_clock(spec: SearchSpec, folder: Folder, simulated: bool) -> None:
     if first is None or first["time"].startswith("+") == simulated:
         return
     was = "a real search" if simulated else "a simulated search (--runner virtual)"
-    text = f"{folder.root} holds {was}. Choose another folder with --results, or remove that one."
+    text = f"{folder.where} holds {was}. Choose another folder with --results, or remove that one."
     raise FixSpec(spec.path, [text])
 
 
@@ -285,5 +325,5 @@ def _memory_bytes() -> int:
 
 
 def search_folder(spec: SearchSpec, results: str) -> Folder:
-    """The folder that a spec's search has under ``results``."""
-    return Folder(Path(results).resolve() / spec.name)
+    """The folder that a spec's search has under ``results``, a path or a URL."""
+    return folder_of(results, spec.name)

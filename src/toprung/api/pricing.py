@@ -17,6 +17,8 @@ Shape = tuple[tuple[str, Scalar], ...]
 """The values of a configuration that decide what a step costs."""
 
 _KEYS = ("backbone", "adapter", "max_length", "batch_size", "accumulation", "augmenter")
+_ENDS = (".depth", ".layers", ".width", ".patch", ".stem", ".fusion")
+_SIZES = (((".depth", ".layers"), 6.0), ((".width",), 1.0), ((".patch",), 1.0))
 _FLOPS = {"full": 6.0, "lora": 4.0, "frozen": 2.0}
 
 
@@ -26,8 +28,7 @@ def shape_of(values: Values) -> Shape:
     >>> shape_of({"adapter": "lora", "adapter.lora.layers": "all", "adapter.lora.rank": 8})
     (('adapter', 'lora'), ('adapter.lora.layers', 'all'))
     """
-    ends = (".depth", ".layers")
-    return tuple(sorted((n, v) for n, v in values.items() if n in _KEYS or n.endswith(ends)))
+    return tuple(sorted((n, v) for n, v in values.items() if n in _KEYS or n.endswith(_ENDS)))
 
 
 def frequent_shapes(records: Iterable[TrialRecord], most: int) -> dict[Shape, TrialConfig]:
@@ -44,12 +45,19 @@ def frequent_shapes(records: Iterable[TrialRecord], most: int) -> dict[Shape, Tr
 def work(shape: Shape) -> float:
     """Arithmetic of a row, but for what all shapes share: 6 N, 4 N or 2 N operations a token.
 
-    N, the parameters, goes with the depth; the embeddings count as half a layer.
+    N, the parameters, goes with the depth; the embeddings count as half a layer. Series have a
+    token for every patch, and matrices so narrow that their time goes with their width.
     """
     values = dict(shape)
-    depth = next((float(str(v)) for n, v in shape if n.endswith(".depth")), 6.0)
-    length = float(str(values.get("max_length", 128)))
-    return _FLOPS.get(str(values.get("adapter", "full")), 6.0) * (depth + 0.5) * length
+    depth, width, patch = (_number(shape, *ends) for ends in _SIZES)
+    length = float(str(values.get("max_length", 128))) / patch
+    return _FLOPS.get(str(values.get("adapter", "full")), 6.0) * (depth + 0.5) * length * width
+
+
+def _number(shape: Shape, ends: tuple[str, ...], otherwise: float) -> float:
+    """The number whose name ends so."""
+    found = (v for n, v in shape if n.endswith(ends) and isinstance(v, int | float))
+    return float(next(found, otherwise))
 
 
 @dataclass
@@ -61,12 +69,14 @@ class Prices:
         data: whole, for how many held-out rows a report scores.
         slowness: factor of all times, for another machine.
         cached: rows of each shape whose frozen layers' output is in the cache by now.
+        pretrained: shapes whose pretrained weights are there by now.
     """
 
     known: Mapping[Shape, Pace]
     data: Dataset
     slowness: float = 1.0
     cached: dict[Shape, int] = field(default_factory=dict)
+    pretrained: set[Shape] = field(default_factory=set)
 
     def pace(self, values: Values) -> tuple[Pace, float]:
         """The pace of a configuration's shape or the most alike one, and the factor of it."""
@@ -93,6 +103,10 @@ class Prices:
         strata = {name: task.strata(splits[name].labels) for name in task.splits}
         shape = shape_of(config.values)
         seconds, before = pace.start_seconds * factor, 0
+        epochs = int(str(config.values.get("pretraining_epochs") or 0))
+        if epochs and shape not in self.pretrained:
+            self.pretrained.add(shape)
+            seconds += factor * epochs * train * pace.train_seconds
         found: dict[int, float] = {}
         for point in resource.points:
             scored = sum(map(len, rows_to_score(strata, resource, point, unit=unit).values()))

@@ -12,7 +12,7 @@ from tqdm.auto import tqdm
 
 from toprung.api.courses import metric_of, resource_of
 from toprung.judge.leaderboard import best_trial, rank_trials
-from toprung.learn.progress import PROGRESS
+from toprung.learn.plan import PROGRESS
 from toprung.search.schedulers._base import rungs
 from toprung.spec.choices import Component
 from toprung.spec.spec import SearchSpec

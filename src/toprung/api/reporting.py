@@ -12,9 +12,9 @@ from toprung.api.opening import Run
 from toprung.api.searching import leaderboard
 from toprung.api.testing import read_members, read_verdicts
 from toprung.core.files import inside, read_json, write_json
+from toprung.core.later import later
 from toprung.judge.calibrate import Calibration
 from toprung.judge.leaderboard import write_leaderboard
-from toprung.judge.report import write
 from toprung.judge.report.material import (
     Architecture,
     EnsembleSummary,
@@ -29,12 +29,15 @@ from toprung.spec.spec import SearchSpec
 from toprung.trial.config import Resource
 from toprung.trial.journal import Event, read_events
 
+write = later("toprung.judge.report.write")
+
 
 def write_views(run: Run) -> None:
     """Writes the leaderboard, and of a real search the report and the test metrics."""
     write_leaderboard(run.folder.leaderboard, leaderboard(run))
     if not run.simulated:
         write_report(run)
+    run.folder.publish()
 
 
 def write_report(run: Run) -> None:
@@ -149,7 +152,8 @@ def _architectures(run: Run) -> list[Architecture]:
 
 
 def _spec_path(folder: Folder) -> str:
-    return shlex.quote(f"{folder.root.parent.name}/{folder.name}/{folder.spec.name}")
+    near = f"{folder.root.parent.name}/{folder.name}" if folder.store is None else folder.where
+    return shlex.quote(f"{near}/{folder.spec.name}")
 
 
 def _versions(environment: Mapping[str, Any]) -> dict[str, str]:

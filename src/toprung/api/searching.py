@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
 from toprung.api.opening import Run
 from toprung.api.phasing import at_phase, begin_next, decide_gate, refuse_debug
+from toprung.api.probing import probe_nodes
 from toprung.core.clock import SystemClock
 from toprung.core.errors import GiveUp, Interrupted
+from toprung.core.files import NO_ROOM
 from toprung.judge import baselines
 from toprung.judge.leaderboard import Row, best_trial, rank_trials, write_leaderboard
 from toprung.judge.yardstick import MeasuredBaseline, measure_baseline
@@ -21,7 +26,10 @@ def search(run: Run) -> Run:
     Raises:
         Interrupted: the search was paused; ``toprung resume`` goes on.
         GiveUp: no trial is usable, or a gate asks for a person.
+        FixSpec: a node cannot use the results.
     """
+    if not run.simulated:
+        probe_nodes(run.folder, run.runner, run.driver)
     if not run.spec.phases:
         _search_phase(run)
     while run.spec.phases and begin_next(run):
@@ -44,7 +52,18 @@ def _search_phase(run: Run) -> None:
         if run.driver.history.closed is None:
             raise Interrupted("the search was interrupted")
     finally:
-        write_leaderboard(run.folder.leaderboard, leaderboard(run))
+        with _without_room():
+            write_leaderboard(run.folder.leaderboard, leaderboard(run))
+
+
+@contextmanager
+def _without_room() -> Iterator[None]:
+    """A view that storage has no room for is written another time."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
 
 
 def _refuse_nothing(run: Run) -> None:
@@ -58,15 +77,22 @@ def work(run: Run, train: Train) -> None:
 
     Raises:
         Interrupted: at the user's wish; running trials have saved themselves.
+        GiveUp: trial after trial fails alike.
     """
     try:
         run.runner.run(run.driver, train)
+    except OSError:
+        # Who ends a search that waits for room has the end asked for, not an error.
+        if not run.driver.interrupted:
+            raise
     finally:
         # Only now: the wish may come at any moment, also between two bytes of the journal.
         if run.driver.interrupted:
-            run.driver.write("interrupted")
+            with suppress(OSError):
+                run.driver.write("interrupted")
     if run.driver.interrupted:
         raise Interrupted("the search was interrupted")
+    run.driver.refuse_streak()
 
 
 def leaderboard(run: Run) -> list[Row]:

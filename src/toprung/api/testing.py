@@ -15,6 +15,7 @@ import numpy.typing as npt
 from toprung.api.opening import Run
 from toprung.api.searching import leaderboard, learn_baseline
 from toprung.core.files import inside, new_folder, read_json, write_json
+from toprung.core.later import later
 from toprung.data.answers import read_answers, write_answers
 from toprung.data.series import Content
 from toprung.judge.baselines._base import Baseline
@@ -24,13 +25,16 @@ from toprung.judge.finalists import member_report
 from toprung.judge.leaderboard import best_trial
 from toprung.judge.thresholds import THRESHOLDS, fit_thresholds
 from toprung.judge.verdicts import BEST_TRIAL, ENSEMBLE, Contender, Verdicts, judge_test
-from toprung.learn.member import load_member, save_member
+from toprung.learn.kept import Kept
 from toprung.ship.predictor import Ensemble
 from toprung.trial.history import TrialRecord
+from toprung.trial.report import Report
 
 Floats = npt.NDArray[Any]
 CONTENDERS = "contenders.json"
 MEMBERS = "members"
+
+member = later("toprung.learn.member")
 
 
 @dataclass(frozen=True)
@@ -85,8 +89,26 @@ def predictions(run: Run, record: TrialRecord, split: str) -> Floats:
     """A trial's logits (N, C) on a split, of the weights that it gives to an ensemble."""
     best = member_report(record, run.metric)
     assert best is not None
+    kept = kept_of(run)
+    if kept is not None:
+        kept.bring_predictions(record.config.trial, str(best.resource))
     folder = run.folder.trials / record.config.trial / "predictions"
     return read_answers(folder / f"{best.resource}.{split}")
+
+
+def save_weights(run: Run, trial: str, report: Report, to: Path) -> None:
+    """Saves the checkpoint of a trial's report as a member, from wherever it is kept."""
+    assert report.checkpoint is not None
+    kept = kept_of(run)
+    if kept is not None:
+        kept.bring_weights(trial, str(report.resource))
+    member.save_member(run.folder.trials / trial, report.checkpoint, to)
+
+
+def kept_of(run: Run) -> Kept | None:
+    """What trials keep on a storage; None where the search's folder has it."""
+    store = run.folder.store
+    return None if store is None else Kept(store, run.folder.trials)
 
 
 def read_verdicts(run: Run) -> Verdicts | None:
@@ -142,11 +164,11 @@ def _judge(run: Run, contenders: Sequence[Contender], labels: Floats) -> Verdict
 def _predict_trial(run: Run, trial: str, content: Content) -> Floats:
     best = member_report(run.driver.history.trials[trial], run.metric)
     assert best is not None
-    assert best.checkpoint is not None
     folder = run.folder.root / ".best_trial"
     try:
-        save_member(run.folder.trials / trial, best.checkpoint, folder)
-        return load_member(folder).logits(content)
+        save_weights(run, trial, best, folder)
+        logits: Floats = member.load_member(folder).logits(content)
+        return logits
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

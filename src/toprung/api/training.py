@@ -5,14 +5,18 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from toprung.api.folder import Folder
+from toprung.core.later import later
 from toprung.data import tasks
 from toprung.data.dataset import Dataset
-from toprung.learn.device import Precision, measure_precision
+from toprung.learn.backbone.brought import offer
+from toprung.learn.plan import Precision
 from toprung.learn.trainer import Trainer
 from toprung.search.driver import Driver
 from toprung.spec.spec import SearchSpec
 from toprung.trial.config import Resource
 from toprung.trial.report import Metric
+
+device = later("toprung.learn.device")
 
 
 def _precision(spec: SearchSpec, driver: Driver) -> Precision:
@@ -25,7 +29,7 @@ def _precision(spec: SearchSpec, driver: Driver) -> Precision:
     if tasks.registry.get(spec.task).reads == "series":
         return "float32"  # too narrow for bfloat16 to pay
     if driver.history.precision is None:
-        found = measure_precision(device_of(spec), spec.cpus)
+        found = device.measure_precision(device_of(spec), spec.cpus)
         driver.write("precision", **asdict(found))
     return "bfloat16" if driver.history.precision == "bfloat16" else "float32"
 
@@ -69,4 +73,6 @@ def make_trainer(
         cards=spec.cards,
         prefix_bytes=None if spec.cache_gib is None else int(spec.cache_gib * 2**30),
         by_class=spec.by_class,
+        store=folder.store,
+        offered={} if folder.store is None else offer(spec.cards, folder.store.parent),
     )

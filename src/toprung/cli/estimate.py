@@ -8,12 +8,14 @@ import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from toprung.api.estimating import estimate as make_forecast
 from toprung.api.opening import Settings
 from toprung.cli.console import OUT, duration, print_json
 from toprung.cli.options import Json, Overrides, Results, RunnerName, SpecPath
+from toprung.core.later import later
 from toprung.judge.forecast import Forecast, Range
 from toprung.spec.load import load_spec
+
+estimating = later("toprung.api.estimating")
 
 
 def estimate(
@@ -38,7 +40,7 @@ def estimate(
     Example: toprung estimate search/quickstart.yaml
     """
     loaded = load_spec(spec, overrides or [])
-    found = make_forecast(loaded, Settings(runner=runner, results=results), like)
+    found = estimating.estimate(loaded, Settings(runner=runner, results=results), like)
     if json:
         print_json(found.to_json())
         return

@@ -6,10 +6,12 @@ from typing import Annotated
 
 import typer
 
-from toprung.api.exporting import export as export_ensemble
 from toprung.api.folder import find_search
 from toprung.cli.console import OUT
 from toprung.cli.options import Results, SearchName
+from toprung.core.later import later
+
+exporting = later("toprung.api.exporting")
 
 
 def export(
@@ -21,7 +23,7 @@ def export(
 
     Example: toprung export quickstart --to huggingface
     """
-    folder, told = export_ensemble(find_search(name, results), to)
+    folder, told = exporting.export(find_search(name, results), to)
     for line in told:
         OUT.print(line, markup=False, highlight=False)
     OUT.print(f"exported to {folder}", markup=False, highlight=False)

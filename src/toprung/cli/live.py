@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Event as Flag
 from threading import Thread
 
@@ -84,7 +84,9 @@ class View:
         if kind == "gate":
             action = event["action"].replace("_", " ")
             return f"gate after phase {event['phase']}: {action}, because {event['reason']}"
-        if kind in ("failed", "finalist"):
+        if kind in ("probed", "cleaned"):
+            return _place_words(event)
+        if kind in ("failed", "finalist", "held", "left"):
             return f"{trial} {event['reason']}"
         if kind == "diagnosed":
             return f"{trial} {event['title']}: {event['evidence']}"
@@ -121,6 +123,24 @@ class View:
         )
 
 
+def _place_words(event: Event) -> str:
+    """What an event says of the place of the results: latencies, or what made room there."""
+    if event["kind"] == "probed":
+        told = [
+            f"{one['node']} " + ", ".join(f"{k} {v:g} ms" for k, v in one["milliseconds"].items())
+            for one in event["nodes"]
+        ]
+        return f"{event['place']}: {'; '.join(told)}"
+    freed = sum(one["size"] for one in event["removed"])
+    said = (
+        f"made room: {len(event['removed'])} files and folders of losers, {freed / 2**20:.0f} MiB"
+    )
+    if event["left"] > event["limit"]:
+        over = (event["left"] - event["limit"]) / 2**20
+        said += f"; {over:.0f} MiB over budget.disk_gib are needed by trials that may still win"
+    return said
+
+
 def _phase_words(event: Event) -> str:
     rows = "all rows" if event["rows"] is None else f"{event['rows']:,} rows"
     again = f", attempt {event['attempt']}" if event["attempt"] > 1 else ""
@@ -148,6 +168,8 @@ def _short(value: object) -> str:
 @contextmanager
 def live_view(search: Search) -> Iterator[View]:
     """A view that suits where the errors stream goes."""
+    with suppress(OSError):  # A storage that does not answer is told when the search is opened.
+        search.folder.refresh()
     begun = search.history() if search.folder.journal.is_file() else None
     progress = Progress(search.spec, search.folder.root, begun)
     if not ERRORS.is_terminal:

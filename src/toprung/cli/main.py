@@ -17,15 +17,19 @@ from toprung.cli import (
     ensemble,
     estimate,
     export,
+    logs,
     predict,
     report,
     resume,
     search,
+    status,
+    stop,
     tensorboard,
     validate,
 )
 from toprung.cli.console import ERRORS
 from toprung.core.errors import FixEnvironment, Interrupted, ToprungError
+from toprung.core.files import NO_ROOM
 from toprung.core.secrets import redact
 
 app = typer.Typer(
@@ -64,6 +68,9 @@ app.command("validate")(validate.validate)
 app.command("estimate")(estimate.estimate)
 app.command("search")(search.search)
 app.command("resume")(resume.resume)
+app.command("status")(status.status)
+app.command("logs")(logs.logs)
+app.command("stop")(stop.stop)
 app.command("board")(board.board)
 app.command("tensorboard")(tensorboard.tensorboard)
 app.command("ensemble")(ensemble.ensemble)
@@ -92,6 +99,8 @@ def main() -> None:
         _trace()
         told = redact(f"{type(error).__name__}: {error}").strip().partition("\n")[0]
         advice = f"Run 'toprung --debug {sys.argv[1] if sys.argv[1:] else ''} ...' to see where."
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            advice = "Nothing that was journaled is lost. Make room, then run the same again."
         ERRORS.print(f"[bold red]error:[/] {escape(told)}\n{escape(advice)}", highlight=False)
         environment = isinstance(error, OSError | MemoryError)
         sys.exit(FixEnvironment.exit_code if environment else ToprungError.exit_code)

@@ -45,7 +45,7 @@ def predict(
     """
     folder = Path(name)
     if not (folder / ENSEMBLE_NAME).is_file():
-        folder = find_search(name, results).ensemble
+        folder = find_search(name, results).whole_ensemble()
     ensemble = Ensemble.load(folder)
     if ensemble.task.reads == "series":
         answers = _answer_windows(ensemble, rows)

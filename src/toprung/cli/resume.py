@@ -8,7 +8,19 @@ import typer
 
 from toprung.api import Search
 from toprung.api.opening import Settings
-from toprung.cli.options import Address, Results, RunnerName, SearchName
+from toprung.api.submitting import submit_resume
+from toprung.cli.options import (
+    Address,
+    AllowOpen,
+    AtOnce,
+    ClusterFile,
+    Detach,
+    Priority,
+    Results,
+    RunnerName,
+    SearchName,
+)
+from toprung.cli.remote import is_remote, reach, tell_sent, watch
 from toprung.cli.running import run_search
 
 
@@ -27,11 +39,32 @@ def resume(
     runner: RunnerName = "ray",
     results: Results = "results",
     address: Address = None,
+    cluster: ClusterFile = None,
+    priority: Priority = 1.0,
+    at_once: AtOnce = None,
+    allow_open: AllowOpen = False,
+    detach: Detach = False,
 ) -> None:
     """Go on with an interrupted search, each trial from its own checkpoint, or extend one.
 
+    With --cluster, or the http:// address of a dashboard, it goes on there.
+
     Example: toprung resume quickstart --trials +20
     """
-    settings = Settings(runner=runner, address=address, results=results)
+    settings = Settings(
+        runner=runner,
+        address=address,
+        results=results,
+        priority=priority,
+        at_once=at_once,
+        trusts_open=allow_open,
+    )
     more = int(trials.lstrip("+"))
+    if is_remote(address, cluster):
+        server = reach(address, cluster, trusts_open=allow_open)
+        sent, is_new = submit_resume(server, name, settings, more_trials=more)
+        tell_sent(sent, server.url, is_new=is_new)
+        if not detach:
+            watch(server, sent)
+        return
     run_search(Search.attach(name, settings), lambda search: search.fit(more_trials=more))

@@ -17,6 +17,7 @@ from toprung.cli.console import ERRORS, OUT
 from toprung.cli.live import live_view
 from toprung.cli.summary import command, print_summary
 from toprung.core.errors import Interrupted
+from toprung.core.processes import end_descendants
 
 PARTIAL = 4
 _PAUSING = b"\npausing: running trials save a checkpoint ... (again to end at once)\n"
@@ -50,22 +51,40 @@ def run_search(search: Search, work: Callable[[Search], Search]) -> None:
 
 @contextmanager
 def _pausing(search: Search) -> Iterator[None]:
-    """First Ctrl-C or SIGTERM: trials save themselves; the second ends at once."""
+    """First Ctrl-C, SIGTERM or SIGHUP: trials save themselves; the second ends at once.
+
+    A terminal that closes sends SIGHUP. Under ``nohup`` that is ignored, and stays so.
+    """
     asked = 0
 
     def on_signal(number: int, frame: FrameType | None) -> None:
         nonlocal asked
         asked += 1
         if asked > 1:
+            end_descendants()
             os._exit(Interrupted.exit_code)
+        if number == signal.SIGHUP:
+            _forget_terminal()
         # Not through a stream object: the signal may have come amid a write to it.
         with suppress(OSError):
             os.write(2, _PAUSING)
         search.pause()
 
-    before = {name: signal.signal(name, on_signal) for name in (signal.SIGINT, signal.SIGTERM)}
+    heeded = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        heeded.append(signal.SIGHUP)
+    before = {name: signal.signal(name, on_signal) for name in heeded}
     try:
         yield
     finally:
         for name, handler in before.items():
             signal.signal(name, handler)
+
+
+def _forget_terminal() -> None:
+    """What is said from now on goes nowhere: a write to a terminal that is gone would fail."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        if os.isatty(stream):
+            os.dup2(nowhere, stream)
+    os.close(nowhere)

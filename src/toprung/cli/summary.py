@@ -53,8 +53,9 @@ def print_summary(search: Search, out: Console) -> None:
 def command(search: Search, verb: str, *rest: str) -> str:
     """A command on this search, with the options that find it again."""
     settings, parent = search.settings, search.folder.root.parent
-    words = ["toprung", verb, search.folder.name, *rest]
-    if parent != Path(Settings.results).resolve():
+    kept = search.folder.store is not None
+    words = ["toprung", verb, search.folder.where if kept else search.folder.name, *rest]
+    if not kept and parent != Path(Settings.results).resolve():
         given = settings.results if Path(settings.results).resolve() == parent else str(parent)
         words += ["--results", given]
     if verb == "resume" and settings.runner != Settings.runner:

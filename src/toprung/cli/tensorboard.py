@@ -9,8 +9,11 @@ from typing import Annotated
 import typer
 
 from toprung.api.folder import find_search
+from toprung.api.opening import reopen
 from toprung.cli.console import OUT
 from toprung.cli.options import Results, SearchName
+from toprung.judge.tensorboard import rebuild
+from toprung.trial.journal import read_events
 
 
 def tensorboard(
@@ -25,6 +28,9 @@ def tensorboard(
     Example: toprung tensorboard quickstart --port 0
     """
     folder = find_search(name, results)
+    if folder.refresh():  # Event files stay where they were written; the journal makes them anew.
+        spec = reopen(folder)
+        rebuild(folder.trials, spec.space, spec.metric, read_events(folder.journal))
     command = ["-m", "tensorboard.main", "--logdir", str(folder.trials)]
     command += ["--host", "127.0.0.1", "--port", str(port)]
     OUT.print(f"tensorboard --logdir {folder.trials}", markup=False)

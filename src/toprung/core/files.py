@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+NO_ROOM = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EROFS))
+"""What storage answers that is full, or may only be read: a person can mend it meanwhile."""
 MOST_JSON_BYTES = 16 << 20
 """Of one JSON file: what is written here is far smaller, and in memory it grows thirtyfold."""
 _LONGEST_NAME = 1000
@@ -37,12 +39,17 @@ def sync_folder(folder: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
+    """Writes the whole file as UTF-8 or leaves the old one."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: Path, data: bytes) -> None:
     """Writes the whole file or leaves the old one: temporary name, fsync, rename."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with aside.open("w", encoding="utf-8", newline="") as file:
-            file.write(text)
+        with aside.open("wb") as file:
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
         aside.replace(path)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toprung.core.seeds import derive_seed
-from toprung.data.series import Content, Series
+from toprung.data.series import Content, Series, join
 from toprung.data.split import nested_rows
 from toprung.data.tasks._base import Labels, Task
 from toprung.data.tasks.single_label import SingleLabel
@@ -117,11 +117,7 @@ class Dataset:
         over = train.take(left, "extra")
         splits = dict(self.splits) | {
             "train": train.take(kept, "train"),
-            "extra": Split(
-                "extra",
-                extra.texts + over.texts,
-                np.concatenate([extra.labels, over.labels]),
-            ),
+            "extra": _both(extra, over),
         }
         digest = hashlib.sha256(f"{self.sha256}/{rows}/{seed}".encode()).hexdigest()
         note = (
@@ -133,6 +129,20 @@ class Dataset:
     def classes(self) -> int:
         """How many classes there are."""
         return len(self.label_names)
+
+
+def _both(one: Split, other: Split) -> Split:
+    """The rows of two splits, one after the other."""
+    if not len(one):
+        return other
+    series = None
+    if one.series is not None and other.series is not None:
+        series = join([one.series, other.series])
+    auxiliary = {
+        name: np.concatenate([one.auxiliary[name], other.auxiliary[name]]) for name in one.auxiliary
+    }
+    labels = np.concatenate([one.labels, other.labels])
+    return Split(one.name, one.texts + other.texts, labels, series, auxiliary)
 
 
 def hash_rows(label_names: Sequence[str], splits: Mapping[str, Split]) -> str:

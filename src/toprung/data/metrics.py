@@ -7,10 +7,12 @@ from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.metrics import accuracy_score, precision_recall_fscore_support
 
+from toprung.core.later import later
 from toprung.core.registry import nearest
 from toprung.trial.report import Metric
+
+scores_of = later("sklearn.metrics")
 
 METRICS: Mapping[str, Metric] = MappingProxyType(
     {
@@ -87,7 +89,7 @@ def measure(logits: ArrayLike, labels: ArrayLike) -> dict[str, float]:
     predicted = scores.argmax(axis=1)
     known = list(range(classes))
     averages = {
-        average: precision_recall_fscore_support(
+        average: scores_of.precision_recall_fscore_support(
             truth, predicted, labels=known, average=average, zero_division=0
         )
         for average in ("macro", "weighted")
@@ -97,7 +99,7 @@ def measure(logits: ArrayLike, labels: ArrayLike) -> dict[str, float]:
     else:
         loss = np.nan
     return {
-        "accuracy": float(accuracy_score(truth, predicted)),
+        "accuracy": float(scores_of.accuracy_score(truth, predicted)),
         "macro_f1": float(averages["macro"][2]),
         "weighted_f1": float(averages["weighted"][2]),
         "macro_precision": float(averages["macro"][0]),

@@ -6,14 +6,16 @@ import random
 from collections.abc import Collection, Hashable, Sequence
 
 import numpy as np
-from iterstrat.ml_stratifiers import IterativeStratification
 from numpy.typing import NDArray
 
+from toprung.core.later import later
 from toprung.core.seeds import derive_seed
 from toprung.data.labels import classes_of
 from toprung.data.tasks._base import Label
 
 LEAST_LEFT = 2
+
+stratifiers = later("iterstrat.ml_stratifiers")
 
 
 def carve(
@@ -187,7 +189,7 @@ def _spread(
         for row in group:
             marks[at, [number[name] for name in classes_of(labels[row])]] = True
     chance = np.random.RandomState(derive_seed(seed, "split") % 2**32)
-    found = IterativeStratification(marks, np.asarray(shares, dtype=np.float64), chance)
+    found = stratifiers.IterativeStratification(marks, np.asarray(shares, dtype=np.float64), chance)
     return [int(side) for side in found]
 
 

@@ -6,10 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.calibration import CalibratedClassifierCV
-from sklearn.frozen import FrozenEstimator
 
+from toprung.core.later import later
 from toprung.data.metrics import softmax
 from toprung.data.tasks._base import Task
 
@@ -18,6 +16,8 @@ Labels = NDArray[np.integer]
 
 _SMALLEST = 1e-12
 _LOWEST, _HIGHEST = 0.05, 20.0
+
+temperatures = later("toprung.judge.temperatures")
 
 
 @dataclass(frozen=True)
@@ -30,22 +30,6 @@ class Calibration:
     temperature: float
     ece_before: float
     ece_after: float
-
-
-class _Scores(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """Scores that are given: its rows are already the log-probabilities."""
-
-    def __init__(self, classes: int = 2) -> None:
-        self.classes = classes
-
-    def fit(self, scores: Floats, labels: Labels) -> _Scores:
-        """Learns nothing but the number of classes."""
-        self.classes_ = np.arange(self.classes)
-        return self
-
-    def decision_function(self, scores: Floats) -> Floats:
-        """(N, C) as given; (N,) half the margin of two classes."""
-        return scores if self.classes > 2 else (scores[:, 1] - scores[:, 0]) / 2
 
 
 def calibrate(probabilities: Floats, labels: Labels, task: Task) -> Calibration:
@@ -65,19 +49,10 @@ def calibrate(probabilities: Floats, labels: Labels, task: Task) -> Calibration:
         return Calibration(1.0, 0.0, 0.0)
     before, truth = answers_of(probabilities, labels, task)
     scores = np.log(np.maximum(before, _SMALLEST))
-    classes = scores.shape[1]
-    rows = np.arange(len(truth))
-    calibrated = CalibratedClassifierCV(
-        FrozenEstimator(_Scores(classes).fit(scores, truth)),
-        method="temperature",
-        cv=[(rows, rows)],
-        ensemble=True,
-    )
     temperature = 1.0
     if len(np.unique(truth)) > 1:
-        calibrated.fit(scores, truth)
-        beta = float(calibrated.calibrated_classifiers_[0].calibrators[0].beta_)
-        temperature = float(np.clip(1 / beta, _LOWEST, _HIGHEST))
+        fitted = temperatures.fit_temperature(scores, truth)
+        temperature = float(np.clip(fitted, _LOWEST, _HIGHEST))
     return Calibration(
         temperature,
         expected_calibration_error(before, truth),

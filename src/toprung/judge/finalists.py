@@ -51,10 +51,7 @@ def choose_finalists(
         task: of the search.
         penalty: 0 chooses by score alone.
     """
-    able = [r for r in rows if r.score is not None and r.state not in _OUT]
-    sound = [r for r in able if not r.is_cut_by_diagnosis] or able
-    # A further seed of a configuration (t0003-s1) is not another configuration.
-    pool = [row for row in sound if "-s" not in row.trial][: _POOL_FACTOR * count]
+    pool = candidates(rows, count)
     if not pool:
         return []
     worth = _worths([float(row.score) for row in pool if row.score is not None])
@@ -74,6 +71,14 @@ def choose_finalists(
 
 
 _OUT = ("baseline", "diverged", "failed")
+
+
+def candidates(rows: Sequence[Row], count: int) -> list[Row]:
+    """The rows that ``count`` finalists are chosen among, best first."""
+    able = [r for r in rows if r.score is not None and r.state not in _OUT]
+    sound = [r for r in able if not r.is_cut_by_diagnosis] or able
+    # A further seed of a configuration (t0003-s1) is not another configuration.
+    return [row for row in sound if "-s" not in row.trial][: _POOL_FACTOR * count]
 
 
 def member_report(record: TrialRecord, metric: Metric) -> Report | None:

@@ -64,6 +64,7 @@ class Forecast:
         machine: in words.
         measured: shapes that were timed, each with its rows a second.
         took_seconds: to make the forecast.
+        trial_memory_bytes: of the process of one trial; 0 where it was not forecast.
     """
 
     seconds: Range
@@ -74,6 +75,7 @@ class Forecast:
     machine: str
     measured: Mapping[str, float]
     took_seconds: float
+    trial_memory_bytes: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """The forecast as JSON values."""

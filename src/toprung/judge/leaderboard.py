@@ -7,9 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from toprung.core.files import write_csv
+from toprung.core.later import later
 from toprung.trial.decision import State
 from toprung.trial.finding import Finding
 from toprung.trial.history import BaselineRecord, History, TrialRecord
@@ -18,6 +17,8 @@ from toprung.trial.space import Scalar, Values
 
 COLUMNS = ("rank", "trial", "score", "resource", "seconds", "state", "reason", "diagnoses")
 _UNSOUND: tuple[State, ...] = ("diverged", "failed")
+pandas = later("pandas")
+
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -117,14 +118,14 @@ def to_records(rows: Sequence[Row]) -> list[dict[str, Any]]:
     ]
 
 
-def to_frame(rows: Sequence[Row]) -> pd.DataFrame:
+def to_frame(rows: Sequence[Row]) -> Any:
     """The rows as a DataFrame: columns as in ``leaderboard.csv``, NaN for what is absent."""
     keys = configuration_keys(rows)
     cells = [
         [*(getattr(row, name) for name in COLUMNS), *(row.values.get(key) for key in keys)]
         for row in rows
     ]
-    return pd.DataFrame(cells, columns=[*COLUMNS, *keys])
+    return pandas.DataFrame(cells, columns=[*COLUMNS, *keys])
 
 
 def write_leaderboard(path: Path, rows: Sequence[Row]) -> None:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from toprung.trial.journal import Event
 
+_LEAVES = ("failed", "held", "left")
+
 
 @dataclass(frozen=True)
 class Stretch:
@@ -15,7 +17,8 @@ class Stretch:
     Attributes:
         slot: from 0; the same for stretches that could have been on one worker.
         begin, end: seconds of search time.
-        ended: ``decided``, ``failed``, or ``cut off`` where the search itself was.
+        ended: ``decided``, ``failed``, ``held``, ``left``, or ``cut off`` where the search itself
+            was.
     """
 
     trial: str
@@ -48,7 +51,7 @@ def timeline(events: Iterable[Event]) -> list[Stretch]:
         if kind == "started":
             open_[trial] = last
         elif trial in open_ and (
-            kind == "failed" or (kind == "decided" and event["state"] != "running")
+            kind in _LEAVES or (kind == "decided" and event["state"] != "running")
         ):
             found.append((open_.pop(trial), last, trial, kind))
     found += [(begin, last, name, "cut off") for name, begin in open_.items()]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from toprung.core.files import new_folder, read_json, sha256_file, write_json
+from toprung.trial.report import Metric, Report
 
 PARTIAL = "partial"
 WEIGHTS, TRAINING, STATE, MANIFEST = (
@@ -87,6 +88,11 @@ def load_trained(folder: Path) -> Snapshot | None:
         return None
 
 
+def is_sound(folder: Path) -> bool:
+    """Whether weights and state are what was written; loads none of them."""
+    return _sound_state(folder, (WEIGHTS, STATE)) is not None
+
+
 def newest_checkpoint(folder: Path, fingerprint: str) -> Snapshot | None:
     """The soundest way on: the checkpoint furthest in training that is whole and fits.
 
@@ -115,17 +121,41 @@ def tidy_checkpoints(folder: Path, scores: Mapping[int, float]) -> None:
         scores: of each resource that was reported, higher is better.
     """
     shutil.rmtree(folder / PARTIAL, ignore_errors=True)
-    present = sorted(int(path.name) for path in folder.iterdir() if path.name.isdecimal())
-    last = present[-2:]
-    known = [resource for resource in present if resource in scores]
-    best = max(known, key=lambda resource: scores[resource], default=None)
+    present = [int(path.name) for path in folder.iterdir() if path.name.isdecimal()]
+    whole, trained = kept_checkpoints(present, scores)
     for resource in present:
-        if resource in last:
+        if resource in whole:
             continue
-        if resource == best:
+        if resource == trained:
             (folder / str(resource) / TRAINING).unlink(missing_ok=True)
         else:
             shutil.rmtree(folder / str(resource), ignore_errors=True)
+
+
+def kept_checkpoints(
+    present: Iterable[int], scores: Mapping[int, float]
+) -> tuple[Sequence[int], int | None]:
+    """Which checkpoints of a trial are kept whole, and of which one the weights alone.
+
+    >>> kept_checkpoints([1, 3, 9, 27], {1: 0.7, 3: 0.9, 9: 0.8})
+    ([9, 27], 3)
+    """
+    ordered = sorted(present)
+    known = [resource for resource in ordered if resource in scores]
+    best = max(known, key=lambda resource: scores[resource], default=None)
+    last = ordered[-2:]
+    return last, None if best in last else best
+
+
+def comparable_scores(reports: Sequence[Report], metric: Metric) -> dict[int, float]:
+    """Scores by resource of the reports that name a checkpoint, where like compares with like."""
+    named = [report for report in reports if report.checkpoint is not None]
+    most = max((report.metrics["evaluated_rows"] for report in named), default=0)
+    return {
+        report.resource: metric.rate(report.metrics)
+        for report in named
+        if metric.name in report.metrics and report.metrics["evaluated_rows"] == most
+    }
 
 
 def _write_tensors(folder: Path, weights: Tensors, training: Tensors) -> dict[str, str]:

@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from statistics import median
-from typing import Literal
 
 import torch
 from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-Precision = Literal["float32", "bfloat16"]
+from toprung.learn.plan import Precision
+
 Timer = Callable[[torch.device, Precision], float]
 
 _GAIN = 1.2

@@ -13,7 +13,7 @@ import torch
 from toprung.core.seeds import derive_seed
 from toprung.learn.augmenters._base import Augmenter
 from toprung.learn.augmenters.none import NoAugmenter
-from toprung.learn.backbone.load import Loaded
+from toprung.learn.backbone.locate import Loaded
 from toprung.learn.batches import Rows, collate
 from toprung.learn.device import free_bytes, place
 from toprung.learn.held import Held, hold

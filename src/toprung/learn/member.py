@@ -19,12 +19,12 @@ from toprung.core.files import inside, new_folder, read_json, sha256_file, write
 from toprung.data.series import Content, Series
 from toprung.learn.backbone.card import Card, check_card
 from toprung.learn.backbone.load import (
-    Loaded,
     hash_tokenizer,
     load_backbone,
     load_tokenizer,
     save_tokenizer,
 )
+from toprung.learn.backbone.locate import Loaded
 from toprung.learn.checkpoint import FOREIGN, WEIGHTS, load_trained
 from toprung.learn.device import resolve_device
 from toprung.learn.evaluate import predict

@@ -12,7 +12,6 @@ from typing import Any
 from toprung.core.clock import Clock
 from toprung.learn.loop import Loop
 
-PROGRESS = "progress.jsonl"
 SECONDS_BETWEEN = 10.0
 _STEPS_BEFORE_KNOWING = 5
 

@@ -21,18 +21,20 @@ from toprung.learn.checkpoint import (
     Snapshot,
     State,
     checkpoint_beside,
+    comparable_scores,
     newest_checkpoint,
     tidy_checkpoints,
 )
 from toprung.learn.device import resolve_device, take_share
 from toprung.learn.evaluate import score_held_out
+from toprung.learn.fence import Fence
 from toprung.learn.loop import Feed, Loop, Passes, Progress
 from toprung.learn.losses._base import Loss
 from toprung.learn.model import count_parameters, load_weights
 from toprung.learn.optimizer import Optimizer
 from toprung.learn.patience import Patience
-from toprung.learn.plan import Plan
-from toprung.learn.progress import PROGRESS, ProgressLog
+from toprung.learn.plan import PROGRESS, Plan
+from toprung.learn.progress import ProgressLog
 from toprung.learn.settings import choose
 from toprung.learn.streams import Streams
 from toprung.learn.summaries.build import SummaryBuild
@@ -68,6 +70,7 @@ class Run:
         self.plan = plan
         self.config = assignment.config
         self.folder = plan.folder / self.config.trial
+        self._fence = Fence(self.folder, assignment)
         self.task = plan.dataset.task
         self.device = torch.device(resolve_device(plan.device))
         take_share(self.device, plan.gpus)
@@ -111,17 +114,9 @@ class Run:
     def fingerprint(self) -> str:
         """A hash of everything that decides the weights; checkpoints of another one do not fit."""
         plan = self.plan
-        facts = [
-            _FORMAT,
-            self.config.sha256(),
-            plan.task,
-            plan.dataset.sha256,
-            plan.rows,
-            plan.resource.unit,
-            plan.resource.max,
-            plan.precision,
-            *self.build.identity(),
-        ]
+        facts: list[Any] = [_FORMAT, self.config.sha256(), plan.task, plan.dataset.sha256]
+        facts += [plan.rows, plan.resource.unit, plan.resource.max, plan.precision]
+        facts += self.build.identity()
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
     def train_to(self, point: int) -> bool:
@@ -136,11 +131,8 @@ class Run:
 
     def passes(self, point: int) -> Passes:
         """The micro-batches to a resource, as of ``Loop.passes``. Within turns."""
-        pause, before = self.plan.pause_file, self.loop.progress.position.examples
-        examples = point * self._examples_a_unit
-        reached = yield from self.loop.passes(
-            examples, lambda: pause is not None and pause.exists()
-        )
+        before = self.loop.progress.position.examples
+        reached = yield from self.loop.passes(point * self._examples_a_unit, self.plan.is_paused)
         self._trained_rows += self.loop.progress.position.examples - before
         return reached
 
@@ -168,14 +160,7 @@ class Run:
         with self._checkpoint(str(point)) as state:
             self.reports.append(early or self._measure(point, checkpoint))
             state.update(self._state())
-        metric = self.plan.metric
-        named = [report for report in self.reports if report.checkpoint is not None]
-        most = max((r.metrics["evaluated_rows"] for r in named), default=0)
-        scores = {
-            report.resource: metric.rate(report.metrics)
-            for report in named
-            if metric.name in report.metrics and report.metrics["evaluated_rows"] == most
-        }
+        scores = comparable_scores(self.reports, self.plan.metric)
         tidy_checkpoints(self.folder / "checkpoints", scores)
         return self.reports[-1]
 
@@ -230,6 +215,7 @@ class Run:
         folder = self.folder / "checkpoints" / name
         weights = {name: p.detach() for name, p in self.model.trainable().items()}
         best = {f"best.{k}": v for k, v in self.patience.tensors().items()}
+        self._fence.check()
         with checkpoint_beside(folder, weights, {**moments, **random, **best}) as state:
             yield state
         self._unsaved_seconds = 0.0

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-
-import torch
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from typing import Any
 
 from toprung.core.errors import Interrupted
-from toprung.learn.device import give_back
+from toprung.core.later import later
+from toprung.core.threads import threads_of
 from toprung.learn.plan import Plan
-from toprung.learn.run import Run
-from toprung.learn.stack import Failed, Stack
 from toprung.trial.config import Assignment
 from toprung.trial.report import Report
+
+# A driver makes trainers and sends them away: torch is only imported where one is called.
+torch, device, stack = later("torch"), later("toprung.learn.device"), later("toprung.learn.stack")
+run, checkpoint = later("toprung.learn.run"), later("toprung.learn.checkpoint")
 
 
 @dataclass(frozen=True)
@@ -37,40 +40,60 @@ class Trainer(Plan):
             FixSpec: the configuration does not fit the backbone.
             FixEnvironment: the backbone cannot be loaded.
         """
-        torch.set_num_threads(self.cpus)
-        run = Run(self, assignment)
-        device = run.device
+        plan = self.on_this_node()
+        kept = plan.kept
+        with nullcontext() if kept is None else kept.at_hand(assignment.config.trial):
+            yield from self._train(plan, assignment)
+
+    def _train(self, plan: Plan, assignment: Assignment) -> Iterator[Report]:
+        torch.set_num_threads(threads_of(self.cpus))
+        trial = run.Run(plan, assignment)
+        where = trial.device
+        note = ""
+        if trial.reached < assignment.start:
+            lost = f"checkpoint {assignment.start} was lost or damaged"
+            note = f"{lost}; went on from {trial.reached}"
         try:
-            yield from [report for report in run.reports if report.resource > assignment.start]
+            yield from [report for report in trial.reports if report.resource > assignment.start]
             for point in self.resource.points:
-                if point <= run.reached:
+                if point <= trial.reached:
                     continue
-                report = self._advance(run, point)
+                report = self._advance(trial, point)
                 # Those up to the start were reported in an earlier life, its checkpoints gone.
                 if point > assignment.start:
-                    yield report
+                    yield replace(report, note=note)
+                    note = ""
         finally:
-            del run
-            give_back(device)
+            del trial
+            device.give_back(where)
 
-    def together(self, assignments: Sequence[Assignment]) -> Iterator[Report | Failed]:
-        """Reports of several LoRA trials that are trained in shared passes; see ``Stack``.
+    def together(self, assignments: Sequence[Assignment]) -> Iterator[Any]:
+        """Reports, or ``Failed``, of LoRA trials that are trained in shared passes; see ``Stack``.
 
         Raises:
             FixSpec: they do not fit each other, see ``group_of``.
             Interrupted, FixEnvironment: as where a trial is alone.
         """
-        stack = Stack(self)
+        found = stack.Stack(self)
         for assignment in assignments:
-            stack.join(assignment)
-        yield from stack.reports()
+            found.join(assignment)
+        yield from found.reports()
 
-    def _advance(self, run: Run, point: int) -> Report:
+    def _advance(self, trial: Any, point: int) -> Report:
         # Another trial may have had its turn in this process since.
-        torch.set_num_threads(self.cpus)
-        with run.streams.turn():
-            if not run.train_to(point):
-                run.save_partial()
-                seen = run.loop.progress.position.examples
-                raise Interrupted(f"{run.config.trial} was paused after {seen} examples")
-            return run.report(point)
+        torch.set_num_threads(threads_of(self.cpus))
+        with trial.streams.turn():
+            if not trial.train_to(point):
+                trial.save_partial()
+                self._keep(trial, checkpoint.PARTIAL)
+                seen = trial.loop.progress.position.examples
+                raise Interrupted(f"{trial.config.trial} was paused after {seen} examples")
+            report: Report = trial.report(point)
+        self._keep(trial, str(point))
+        return report
+
+    def _keep(self, trial: Any, name: str) -> None:
+        """Puts a checkpoint, where one was written, on the storage before anybody hears of it."""
+        if trial.plan.kept is not None:
+            scores = checkpoint.comparable_scores(trial.reports, self.metric)
+            trial.plan.kept.push(trial.config.trial, name, scores)

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 
 from toprung import __version__
-from toprung.core.errors import GiveUp
-from toprung.core.seeds import derive_seed
+from toprung.core.errors import FixEnvironment, GiveUp
 from toprung.search.course import Course
-from toprung.search.failures import common_failure, has_crashed, judge, why_over
+from toprung.search.failures import judge, streak, why_over
 from toprung.search.ledger import Ledger, Watcher
 from toprung.search.plan import Plan
 from toprung.search.replay import Replay, state, word
 from toprung.search.schedulers._base import Scheduler
 from toprung.search.searchers._base import Observation, Searcher
+from toprung.search.supply import Supply
 from toprung.search.symptoms import Diagnose, Symptoms, find_nothing
-from toprung.trial.config import Assignment, trial_id
-from toprung.trial.decision import Continue, Decision, Failure, Promotion, State, Stop, Verdict
+from toprung.trial.config import Assignment
+from toprung.trial.decision import Continue, Decision, Failure, State, Stop, Verdict
+from toprung.trial.events import FORMAT
 from toprung.trial.history import TrialRecord
 from toprung.trial.journal import Event, Journal
 from toprung.trial.report import Metric, Report, examine
+
+_HOLD_SECONDS = 60.0
+"""A trial whose storage was full is tried again after so long, or once there is more room."""
 
 
 class Driver:
@@ -69,9 +72,10 @@ class Driver:
         self._ledger = Ledger(journal, watchers)
         self.history, self._write = self._ledger.history, self._ledger.write
         self._symptoms = Symptoms(diagnose, self.history, self._write)
-        self._queue: deque[str] = deque()
         self._phases = phases
-        self._follow(Course(plan, scheduler, searcher))
+        course = Course(plan, scheduler, searcher)
+        self._supply = Supply(course, self.history, self._write, self._observe)
+        self._follow(course)
         replay = Replay(
             self.history,
             scheduler,
@@ -82,7 +86,7 @@ class Driver:
         )
         replay.follow(journal.earlier)
         with self.together():
-            self.write("opened", version=__version__)
+            self.write("opened", version=__version__, format=FORMAT)
             self._recover()
 
     def write(self, kind: str, **fields: object) -> Event:
@@ -90,7 +94,7 @@ class Driver:
         return self._ledger.write(kind, **fields)
 
     def together(self) -> AbstractContextManager[object]:
-        """The block's events share one wait for the disk; the watchers hear them after it."""
+        """See ``Ledger.together``."""
         return self._ledger.together()
 
     def watch(self, watcher: Watcher) -> None:
@@ -106,13 +110,13 @@ class Driver:
         if self.interrupted:
             return None
         with self.together():
-            record = self._next()
+            record = self._supply.next(at_work=bool(self.active), is_spent=self._spent())
             if record is None:
                 return None
             trial, start = record.config.trial, record.resource
-            self._write("started", trial=trial, attempt=record.attempt, **{"from": start})
+            event = self._write("started", trial=trial, attempt=record.attempt, **{"from": start})
         self.active.add(trial)
-        return Assignment(record.config, start, record.attempt, record.shrink)
+        return Assignment(record.config, start, record.attempt, record.shrink, event["epoch"])
 
     def report(self, report: Report) -> Decision:
         """What becomes of the trial that sent this report."""
@@ -126,7 +130,9 @@ class Driver:
     def fail(self, trial: str, failure: Failure) -> Verdict:
         """What is done about a trial that could not go on."""
         record = self.history.trials[trial]
-        verdict = judge(failure, record.failures)
+        if failure.kind == "storage":
+            return self._hold(record, failure)
+        verdict = judge(failure, record)
         ends: State = "diverged" if failure.kind == "diverged" else "failed"
         shrink = record.shrink * 2 if failure.kind == "out_of_memory" else record.shrink
         self._write(
@@ -142,17 +148,30 @@ class Driver:
         self.active.discard(trial)
         self._symptoms.look(record)
         if verdict.retry:
-            self._queue.append(trial)
+            self._supply.put(trial)
         else:
             self._scheduler.drop(trial)
             self._observe(record)
         return verdict
 
-    def leave(self, trial: str) -> None:
+    def _hold(self, record: TrialRecord, failure: Failure) -> Verdict:
+        """Waits for room on the storage that refused a trial; the trial is not to blame for it."""
+        trial, why = record.config.trial, f"{failure.kind}: {failure.message}"
+        goes_on = self._ledger.wait(f"{failure.message} (trial {trial})", _HOLD_SECONDS)
+        self.leave(trial)
+        if not goes_on and not self.interrupted:
+            raise FixEnvironment(f"{why}. Make room, then resume: the search goes on where it is.")
+        reason = f"{why}; it goes on from its last checkpoint"
+        self._write("held", trial=trial, message=failure.message, reason=reason)
+        return Verdict(True, reason)
+
+    def leave(self, trial: str, why: str = "") -> None:
         """Takes note that a trial left its slot without a report, to go on another time."""
         self.active.discard(trial)
+        if why:
+            self._write("left", trial=trial, reason=why)
         if not self.interrupted and self.history.trials[trial].state == "running":
-            self._queue.append(trial)
+            self._supply.put(trial)
 
     def interrupt(self) -> None:
         """Begins nothing more; what runs is left to go on from its checkpoint later."""
@@ -171,6 +190,21 @@ class Driver:
             fields: of the event, from which the phase's course follows; see ``PhaseRecord``.
         """
         self._turn(self._write("phase", **fields))
+
+    def refuse_streak(self) -> None:
+        """Tells that trial after trial now fails alike, so that none is begun any more.
+
+        Raises:
+            GiveUp: with the cause; nothing is lost, and a later opening goes on.
+        """
+        failure = streak(self.history)
+        if failure is not None:
+            self._write("halted", **{"class": failure.kind}, message=failure.message)
+            raise GiveUp(
+                f"The last {len(self.history.streak.failures)} trials failed alike "
+                f"({failure.kind}): {failure.message}. Mend the cause, then resume: the search "
+                f"goes on where it is."
+            )
 
     def finish(self) -> None:
         """Ends the search phase: paused trials are stopped, each with its reason."""
@@ -195,18 +229,7 @@ class Driver:
         Returns:
             The ids that will stand at the last rung when the runner is through.
         """
-        wanted: list[str] = []
-        for trial in trials:
-            record = self.history.trials[trial]
-            if not anew:
-                wanted.append(trial)
-                if not record.finalist and record.state not in ("completed", "running"):
-                    self._write("finalist", trial=trial, reason="chosen for the ensemble")
-                    self._scheduler.drop(trial)
-                    self._queue.append(trial)
-            for number in range(0 if anew else 1, seeds):
-                wanted.append(self._another_seed(record, number))
-        return wanted
+        return self._supply.finalists(trials, seeds=seeds, anew=anew)
 
     def _turn(self, event: Event) -> tuple[Scheduler, Metric]:
         if self._phases is None:
@@ -216,62 +239,9 @@ class Driver:
 
     def _follow(self, course: Course) -> None:
         self.plan, self._scheduler, self._searcher = course.plan, course.scheduler, course.searcher
+        self._supply.course = course
         points = self.plan.resource.points
         self.between = frozenset(p for p in points if not self._scheduler.decides_at(p))
-
-    def _another_seed(self, record: TrialRecord, number: int) -> str:
-        name = f"{record.config.trial}-s{number}"
-        if name not in self.history.trials:
-            seed = derive_seed(self.plan.seed, name)
-            values = dict(record.config.values)
-            self._write(
-                "suggested", trial=name, values=values, seed=seed, source="finalist", bracket=0
-            )
-            self._queue.append(name)
-        return name
-
-    def _next(self) -> TrialRecord | None:
-        while self._queue:
-            record = self.history.trials[self._queue.popleft()]
-            if record.state == "running":
-                return record
-        if self.history.closed is not None or has_crashed(self.history, self.plan.crashes):
-            return None
-        return self._promoted() or self._suggested() or self._last_climb()
-
-    def _promoted(self) -> TrialRecord | None:
-        return None if self._spent() else self._climb(self._scheduler.promote(), "rule")
-
-    def _climb(self, promotion: Promotion | None, by: str) -> TrialRecord | None:
-        if promotion is None:
-            return None
-        self._write("promoted", trial=promotion.trial, reason=promotion.reason, by=by)
-        return self.history.trials[promotion.trial]
-
-    def _suggested(self) -> TrialRecord | None:
-        total = len(self.history.suggested) + 1
-        number = total - self.history.phase_begins
-        if number > self.plan.trials + self.history.extended or self._spent():
-            return None
-        if common_failure(self.history):
-            return None
-        suggestion = self._searcher.suggest(number)
-        if suggestion is None:
-            return None
-        name = trial_id(total)
-        self._write(
-            "suggested",
-            trial=name,
-            values=suggestion,
-            seed=derive_seed(self.plan.seed, name),
-            source=self._searcher.source(number),
-            bracket=self._scheduler.add(name),
-        )
-        self._observe(self.history.trials[name])
-        return self.history.trials[name]
-
-    def _last_climb(self) -> TrialRecord | None:
-        return None if self.active else self._climb(self._scheduler.finale(), "finale")
 
     def _decide(self, record: TrialRecord, report: Report) -> Decision:
         found = examine(report, self.plan.metric, record.resource)
@@ -325,5 +295,5 @@ class Driver:
             if last and last.resource > record.resource:
                 self._decide(record, last)
             self.active.discard(record.config.trial)
-            if record.state == "running" and record.config.trial not in self._queue:
-                self._queue.append(record.config.trial)
+            if record.state == "running":
+                self._supply.put(record.config.trial)

@@ -2,33 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from toprung.search.plan import Plan
 from toprung.trial.decision import Failure, Verdict
 from toprung.trial.history import History
+from toprung.trial.record import TrialRecord
 
 SAME_FAILURES = 5
 """After as many failures of one kind, and no usable report, no more trials are begun."""
 
-_RETRIES = {"infrastructure": 3, "out_of_memory": 3}
+_RETRIES = {"infrastructure": 3, "out_of_memory": 3, "hung": 1}
 
 
-def judge(failure: Failure, earlier: Sequence[Failure]) -> Verdict:
+def judge(failure: Failure, record: TrialRecord) -> Verdict:
     """Whether a trial is tried again: the machine's faults are, the configuration's are not.
 
-    >>> judge(Failure("diverged", "loss is nan"), [])
+    What counts is what went wrong since its last usable report, so that a long trial outlives any
+    number of lost machines; but a trial may hang only once.
+
+    >>> from toprung.trial.config import TrialConfig
+    >>> record = TrialRecord(TrialConfig("t0001", {}, 0), "random")
+    >>> judge(Failure("diverged", "loss is nan"), record)
     Verdict(retry=False, reason='diverged: loss is nan')
-    >>> judge(Failure("infrastructure", "the worker died"), []).retry
+    >>> judge(Failure("infrastructure", "the worker died"), record).retry
     True
     """
+    earlier = record.failures if failure.kind == "hung" else record.unmended
     before = sum(other.kind == failure.kind for other in earlier)
     if before < _RETRIES.get(failure.kind, 0):
         how = "from its last checkpoint"
         if failure.kind == "out_of_memory":
             how += ", with half the micro-batch and twice the accumulation"
         return Verdict(True, f"{failure.kind}: {failure.message}; tried again {how}")
-    tried = f" (after {before} retries)" if before else ""
+    tried = f" (after {before} {'retries' if before > 1 else 'retry'})" if before else ""
     return Verdict(False, f"{failure.kind}: {failure.message}{tried}")
 
 
@@ -44,6 +49,19 @@ def common_failure(history: History) -> Failure | None:
     if len(ends) < SAME_FAILURES or len({failure.kind for failure in ends}) > 1:
         return None
     return ends[-1]
+
+
+def streak(history: History) -> Failure | None:
+    """The failure that trial after trial now ends with, where earlier ones were usable.
+
+    Five in a row end the search; more where such failures have passed by before, as those of one
+    broken option of a space do. What could still be trained is left for ``resume``.
+    """
+    failures = history.streak.failures
+    if len(failures) < SAME_FAILURES * (1 + history.streak.passed_alike):
+        return None
+    usable = any(record.resource for record in history.suggested[history.tried_before :])
+    return failures[-1] if usable else None
 
 
 def has_crashed(history: History, most: int | None) -> bool:

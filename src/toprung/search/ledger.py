@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 
+from toprung.core.errors import ToprungError
 from toprung.trial.history import History
 from toprung.trial.journal import Block, Event, Journal
 
@@ -44,7 +45,7 @@ class Ledger:
         An error in the block does not undo what was written before it.
 
         Raises:
-            OSError: the disk refuses; see ``Journal.together``.
+            OSError, ToprungError: the disk refuses; see ``Journal.together``.
         """
         return self._block
 
@@ -59,7 +60,7 @@ class Ledger:
             return
         try:
             self._journal.together().__exit__(None, None, None)
-        except OSError:
+        except (OSError, ToprungError):
             self._untold.clear()
             raise
         self._tell()
@@ -71,6 +72,13 @@ class Ledger:
     def elapsed(self) -> float:
         """Seconds of search time so far, over all openings."""
         return self._journal.elapsed()
+
+    def wait(self, why: str, seconds: float) -> bool:
+        """Waits for room on some storage, at most so long; see ``Journal.wait``."""
+        tries_again = self._journal.wait(why, seconds)
+        if tries_again:
+            self._journal.goes_on()
+        return tries_again
 
     def _tell(self) -> None:
         told, self._untold = self._untold, []

@@ -14,16 +14,17 @@ import numpy.typing as npt
 
 from toprung.core.errors import FixEnvironment
 from toprung.core.files import read_json, sha256_file
+from toprung.core.later import later
 from toprung.data import tasks
 from toprung.data.series import Content, Series, Shape
 from toprung.judge.calibrate import apply_temperature
 from toprung.judge.ensembles._base import blend
-from toprung.learn.member import AnyMember, load_member
-from toprung.learn.series.member import SeriesMember
-from toprung.learn.together import score_together
 
 ENSEMBLE_NAME = "ensemble.json"
 Array = npt.NDArray[Any]
+
+member, together = later("toprung.learn.member"), later("toprung.learn.together")
+series = later("toprung.learn.series.member")
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Ensemble:
 
     def __init__(
         self,
-        members: Mapping[str, AnyMember],
+        members: Mapping[str, Any],
         weights: Mapping[str, float],
         labels: Sequence[str],
         *,
@@ -98,7 +99,7 @@ class Ensemble:
         for entry in said.members:
             folder = root / "members" / entry.trial
             _check(folder, entry.files)
-            members[entry.trial] = load_member(folder)
+            members[entry.trial] = member.load_member(folder)
             if members[entry.trial].label_names != said.labels:
                 raise _foreign(described, f"{entry.trial} knows other labels")
         weights = {entry.trial: entry.weight for entry in said.members}
@@ -114,7 +115,7 @@ class Ensemble:
     @property
     def shapes(self) -> dict[str, Shape]:
         """Steps and channels of each modality that is read; none where texts are."""
-        members = [m for m in self.members.values() if isinstance(m, SeriesMember)]
+        members = [m for m in self.members.values() if isinstance(m, series.SeriesMember)]
         return {name: shape for member in members for name, shape in member.shapes.items()}
 
     def member_logits(self, rows: Content) -> dict[str, Array]:
@@ -128,7 +129,7 @@ class Ensemble:
             ValueError: a window of another shape than in training, or without any modality.
         """
         content = rows if isinstance(rows, Series) else _listed(rows)
-        found = score_together(list(self.members.values()), content)
+        found = together.score_together(list(self.members.values()), content)
         return dict(zip(self.members, found, strict=True))
 
     def predict_proba(self, rows: Content) -> Array:

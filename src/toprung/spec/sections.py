@@ -20,12 +20,15 @@ Precision = Literal["auto", "float32", "bfloat16"]
 BUDGET = {
     "trials": field("trials", int, default=24),
     "minutes": field("minutes", float | None),
+    "disk_gib": field("disk_gib", float | None),
 }
 TRIAL = {
     "cpus": field("cpus", int, default=1),
     "gpus": field("gpus", float, default=0.0),
     "precision": field("precision", Precision, default="auto"),
     "cache_gib": field("cache_gib", float | None),
+    "memory_gib": field("memory_gib", float | None),
+    "cpus_alone": field("cpus_alone", int | None),
 }
 SEED = field("seed", int, default=0)
 _DATA = fields_of(DataSource, leave_out=("corpus", "corpus_options", "task"))

@@ -37,6 +37,8 @@ class SearchSpec:
         resource: rungs and points of report.
         trials: most trials of the search.
         minutes: most time; None is no limit.
+        disk_gib: of disk for checkpoints and predictions, beyond which those of losers go; None
+            is half of what is free when the search is opened.
         cpus: of each trial.
         gpus: of each trial; may be a fraction.
         precision: of the training's arithmetic; ``auto`` is measured when the search begins.
@@ -49,6 +51,8 @@ class SearchSpec:
         cards: backbone of the space by name.
         phases: of the plan; empty where the search has one alone.
         gates: what is asked after each phase, in this order.
+        memory_gib: of a node, that a trial is promised; None is what ``estimate`` forecast.
+        cpus_alone: that a trial takes where no GPU is left; None keeps it waiting for one.
     """
 
     name: str
@@ -71,8 +75,11 @@ class SearchSpec:
     first: tuple[Values, ...]
     seed: int
     cards: Mapping[str, Card]
+    disk_gib: float | None = None
     phases: tuple[Phase, ...] = ()
     gates: tuple[Gate, ...] = ()
+    memory_gib: float | None = None
+    cpus_alone: int | None = None
 
     @property
     def by_class(self) -> bool:
@@ -98,7 +105,8 @@ class SearchSpec:
 
     def _tree(self) -> dict[str, Any]:
         resource = self.resource
-        tree = {
+        budget = {"trials": self.trials, "minutes": self.minutes}
+        tree: dict[str, Any] = {
             "name": self.name,
             "task": self.task,
             "data": self._data_tree(),
@@ -107,7 +115,7 @@ class SearchSpec:
             "scheduler": component_tree(self.scheduler.name, self.scheduler.options),
             "searcher": component_tree(self.searcher.name, self.searcher.options),
             "resource": {"unit": resource.unit, "min": resource.min, "max": resource.max},
-            "budget": {"trials": self.trials, "minutes": self.minutes},
+            "budget": budget,
             "trial": {
                 "cpus": self.cpus,
                 "gpus": self.gpus,
@@ -119,6 +127,12 @@ class SearchSpec:
             "first": [dict(values) for values in self.first],
             "seed": self.seed,
         }
+        # Only where it is given: a search that was begun without it has the same spec as before.
+        if self.disk_gib is not None:
+            tree["budget"] = {**budget, "disk_gib": self.disk_gib}
+        for name in ("memory_gib", "cpus_alone"):
+            if getattr(self, name) is not None:
+                tree["trial"][name] = getattr(self, name)
         if self.metric.floor is not None:
             tree["constraints"] = {"recall": self.metric.floor}
         if self.phases:

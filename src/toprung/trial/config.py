@@ -67,12 +67,14 @@ class Assignment:
         start: resource of the checkpoint to go on from; 0 starts anew.
         attempt: 1, and one more after each failure.
         shrink: micro-batches are divided by this, and accumulated; doubles after out of memory.
+        epoch: of the journal's opening that gave the order; the higher one is the later one.
     """
 
     config: TrialConfig
     start: int = 0
     attempt: int = 1
     shrink: int = 1
+    epoch: int = 0
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,14 @@ State = Literal[
     "running", "paused", "completed", "stopped", "diverged", "failed", "cancelled", "baseline"
 ]
 FailureKind = Literal[
-    "infrastructure", "out_of_memory", "diverged", "metric_missing", "user_error", "cancelled"
+    "infrastructure",
+    "out_of_memory",
+    "hung",
+    "storage",
+    "diverged",
+    "metric_missing",
+    "user_error",
+    "cancelled",
 ]
 STATES: tuple[State, ...] = get_args(State)
 FAILURE_KINDS: tuple[FailureKind, ...] = get_args(FailureKind)
@@ -54,7 +61,8 @@ class Failure:
     """Why a trial could not go on.
 
     Attributes:
-        kind: class of the failure; decides whether it is tried again.
+        kind: class of the failure; decides whether it is tried again. ``storage`` is never the
+            trial's fault: the search waits until there is room, then the trial goes on.
         message: one line for people.
     """
 

@@ -1,177 +1,88 @@
-"""What an event of a journal must hold, so that no view stumbles over a foreign one."""
+"""The lines of a journal: written with a checksum, read back whole or refused by number."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
-from pathlib import PurePosixPath
-from typing import Any, TypeGuard
+import json
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
-from toprung.trial.config import TRIAL_ID
-from toprung.trial.decision import STATES
+from toprung.core.errors import FixEnvironment
+from toprung.core.files import parse_json
+from toprung.trial.event_checks import problem_of
 
-Check = Callable[[Any], bool]
+Event = Mapping[str, Any]
+
+JOURNAL_NAME = "journal.jsonl"
+FORMAT = 1
+"""Of the journal; an opening says it. What a later one holds, an earlier toprung refuses."""
+
+_to_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
 
-def problem_of(event: object, number: int) -> str | None:
-    """What is wrong with the event of a journal's line; None where it is sound.
+def read_events(path: Path) -> list[Event]:
+    """The events of a journal, oldest first; a torn last line is left out.
 
-    An event of a kind that is not known here passes: a later version may have written it.
-
-    Args:
-        event: the value of the line.
-        number: that the event must have.
-
-    >>> problem_of({"seq": 1, "epoch": 1, "at": 0.0, "time": "", "kind": "closed"}, 1)
-    "closed: 'reason' is missing"
+    Raises:
+        FixEnvironment: a line before the last is not an event, or the numbering has a gap.
     """
-    if not isinstance(event, Mapping):
-        return "no object"
-    found = _missing(event, _ENVELOPE)
-    if found is None and event["seq"] != number:
-        found = f"event {event['seq']} stands where {number} belongs"
-    if found is None and not isinstance(event.get("trial", ""), str):
-        found = "'trial' is no name"
-    if found is not None:
-        return found
-    found = _missing(event, _FIELDS.get(event["kind"], {}))
-    return None if found is None else f"{event['kind']}: {found}"
+    events: list[Event] = []
+    whole, _ = whole_lines(path)
+    sealed = False
+    for number, line in enumerate(whole, 1):
+        try:
+            event, has_seal = _unseal(line)
+            wrong = problem_of(event, number)
+            if sealed and not has_seal:
+                wrong = "it has no checksum, as those before it have"
+        except ValueError as error:
+            wrong = str(error)
+        if wrong is not None:
+            raise FixEnvironment(
+                f"{path}:{number}: not the event that belongs here: {wrong}. The file was "
+                f"changed or damaged; restore it from a copy, or cut it before line {number} to "
+                f"go on from there."
+            )
+        sealed = has_seal
+        events.append(event)
+    _refuse_later(path, events)
+    return events
 
 
-def _missing(event: Mapping[str, Any], fields: Mapping[str, Check]) -> str | None:
-    for name, fits in fields.items():
-        if name not in event:
-            return f"'{name}' is missing"
-        if not fits(event[name]):
-            return f"'{name}' is {str(event[name])[:60]!r}"
-    return None
+def seal(event: Event) -> bytes:
+    """The event's line, with a checksum of what stands before it."""
+    body = _to_json(event)[:-1].encode()
+    return body + b', "crc": %d}\n' % zlib.crc32(body)
 
 
-def _text(value: Any) -> bool:
-    return isinstance(value, str)
+def _unseal(line: str) -> tuple[Event, bool]:
+    """The event of a line, and whether it had a checksum, as those of toprung 0.1.0 had not.
+
+    Raises:
+        ValueError: it is not what was written.
+    """
+    event = parse_json(line)
+    if not isinstance(event, dict):
+        raise ValueError("no object")
+    checksum = event.pop("crc", None)
+    if checksum is not None and checksum != zlib.crc32(line.rpartition(', "crc": ')[0].encode()):
+        raise ValueError("the checksum differs")
+    return event, checksum is not None
 
 
-def _whole(value: Any) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 128
+def _refuse_later(path: Path, events: Sequence[Event]) -> None:
+    for event in events:
+        if event.get("kind") == "opened" and event.get("format", 0) > FORMAT:
+            raise FixEnvironment(
+                f"{path}: written by toprung {event.get('version')} in format {event['format']}, "
+                f"and this toprung reads up to {FORMAT}. Install that version, or a later one."
+            )
 
 
-def _step(value: Any) -> bool:
-    """A resource; views count in 64 bits."""
-    return _whole(value) and abs(value) < 1 << 62
-
-
-def _number(value: Any) -> bool:
-    return _whole(value) or (isinstance(value, float) and math.isfinite(value))
-
-
-def _trial(value: Any) -> bool:
-    return isinstance(value, str) and bool(TRIAL_ID.match(value))
-
-
-def _count(value: Any) -> bool:
-    return _whole(value) and value >= 0
-
-
-def _state(value: Any) -> bool:
-    return value in STATES
-
-
-def _scalars(value: Any) -> bool:
-    """A flat mapping of names, as configurations are."""
-    return isinstance(value, Mapping) and all(
-        isinstance(one, str | int | float | bool | None) for one in value.values()
-    )
-
-
-def _place(value: Any) -> bool:
-    """The name of a folder inside of a trial's, or nothing."""
-    if value is None:
-        return True
-    if not isinstance(value, str) or not value or len(value) > 200 or "\0" in value:
-        return False
-    path = PurePosixPath(value)
-    return not path.is_absolute() and ".." not in path.parts and "\\" not in value
-
-
-def _texts(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(one, str) for one in value)
-
-
-def _metrics(value: Any) -> bool:
-    """Names with values, which may be anything that a trial said but a number without end."""
-    return isinstance(value, Mapping) and all(
-        not isinstance(one, int) or abs(one) < 1 << 1000 for one in value.values()
-    )
-
-
-def _optional(fits: Check) -> Check:
-    return lambda value: value is None or fits(value)
-
-
-def _flag(value: Any) -> bool:
-    return isinstance(value, bool)
-
-
-_ENVELOPE: Mapping[str, Check] = {
-    "seq": _count,
-    "epoch": _count,
-    "at": _number,
-    "time": _text,
-    "kind": _text,
-}
-_FIELDS: Mapping[str, Mapping[str, Check]] = {
-    "suggested": {
-        "trial": _trial,
-        "values": _scalars,
-        "seed": _whole,
-        "source": _text,
-        "bracket": _count,
-    },
-    "started": {"trial": _trial, "attempt": _count, "from": _step},
-    "reported": {
-        "trial": _trial,
-        "resource": _step,
-        "metrics": _metrics,
-        "seconds": _number,
-        "checkpoint": _place,
-    },
-    "decided": {
-        "trial": _trial,
-        "resource": _step,
-        "decision": _text,
-        "state": _state,
-        "reason": _text,
-        "by": _text,
-    },
-    "promoted": {"trial": _trial, "reason": _text, "by": _text},
-    "failed": {
-        "trial": _trial,
-        "class": _text,
-        "message": _text,
-        "state": _state,
-        "reason": _text,
-        "attempt": _count,
-        "shrink": _count,
-    },
-    "diagnosed": {
-        "trial": _trial,
-        "symptom": _text,
-        "title": _text,
-        "evidence": _text,
-        "remedy": _text,
-        "resource": _step,
-        "stops": _flag,
-        "of_data": _flag,
-    },
-    "finalist": {"trial": _trial, "reason": _text},
-    "chosen": {"finalists": _texts},
-    "data": {"sha256": _text},
-    "precision": {"precision": _text},
-    "baseline": {"name": _text, "metrics": _metrics, "seconds": _number},
-    "extended": {"trials": _count},
-    "phase": {"phase": _count, "attempt": _count, "trials": _count, "max": _step, "unit": _text},
-    "gate": {"phase": _count, "action": _text, "reason": _text},
-    "forecast": {"until": _optional(lambda value: isinstance(value, list))},
-    "closed": {"reason": _text},
-    "ensembled": {"members": _texts, "trials": _count},
-}
+def whole_lines(path: Path) -> tuple[list[str], int]:
+    """Every line that was written whole, and their length in bytes."""
+    data = path.read_bytes() if path.exists() else b""
+    end = data.rfind(b"\n") + 1
+    # Not ``splitlines``, which also splits at characters that JSON leaves as they are.
+    return data[:end].decode("utf-8", errors="replace").split("\n")[:-1], end

@@ -11,102 +11,10 @@ from toprung.trial.config import TrialConfig
 from toprung.trial.decision import Failure, State
 from toprung.trial.finding import Finding
 from toprung.trial.journal import Event
-from toprung.trial.report import Metric, Report, number_from_json
+from toprung.trial.record import BaselineRecord, PhaseRecord, Streak, TrialRecord
+from toprung.trial.report import Report, number_from_json
 
-
-@dataclass
-class TrialRecord:
-    """All that the journal tells of one trial.
-
-    Attributes:
-        source: who suggested it: a searcher's name, ``first`` or ``finalist``.
-        bracket: of the scheduler; 0 where there are none.
-        reports: accepted and refused ones, ascending in resource.
-        resource: of the last usable report; the checkpoint to go on from.
-        reason: of the last decision.
-        attempt: 1, and one more after each failure.
-        shrink: micro-batches are divided by it; see ``Assignment``.
-        seconds: spent on the trial, as of its last report.
-        at: seconds of search time of the trial's last event.
-        began: search time at which the training to the next report began; a later opening of
-            the search that starts the trial again does not change it. None while it waits.
-        seq: number of the trial's last event; orders those that wait for a slot.
-        finalist: whether it is trained to the last rung for the ensemble.
-        findings: symptoms that were diagnosed, in the order in which they showed.
-        phase: how many phases had begun when it was suggested; 0 where a search has none.
-        most: largest resource of that phase; 0 where a search has none.
-    """
-
-    config: TrialConfig
-    source: str
-    bracket: int = 0
-    state: State = "running"
-    reason: str = ""
-    reports: list[Report] = field(default_factory=list)
-    failures: list[Failure] = field(default_factory=list)
-    resource: int = 0
-    attempt: int = 1
-    shrink: int = 1
-    seconds: float = 0.0
-    at: float = 0.0
-    began: float | None = None
-    seq: int = 0
-    finalist: bool = False
-    findings: list[Finding] = field(default_factory=list)
-    phase: int = 0
-    most: int = 0
-
-    def usable(self, metric: Metric) -> list[Report]:
-        """The reports that carry the metric, up to the resource that counts."""
-        return [
-            report
-            for report in self.reports
-            if report.resource <= self.resource
-            and isinstance(report.metrics.get(metric.name), int | float)
-        ]
-
-    def best(self, metric: Metric) -> Report | None:
-        """The report with the best metric; the earliest among equals."""
-        reports = self.usable(metric)
-        return max(reports, key=lambda r: metric.rate(r.metrics), default=None)
-
-
-@dataclass(frozen=True)
-class BaselineRecord:
-    """A baseline's metrics on the stopping split, and its cost in seconds.
-
-    ``rows`` are those that it learned from, where a search has phases.
-    """
-
-    name: str
-    metrics: Mapping[str, float]
-    seconds: float
-    rows: int | None = None
-
-
-@dataclass(frozen=True)
-class PhaseRecord:
-    """A phase that was begun.
-
-    Attributes:
-        number: in the plan, from 1.
-        attempt: 1, and one more after each time its rows were shrunk.
-        event: that began it: ``rows``, ``trials``, ``seconds``, ``unit``, ``min`` and ``max`` of
-            the resource, ``floor``, ``first``, ``carried``, ``reason``.
-        begins: trials that had been suggested before.
-        gate: the event that decided what follows; None while that is open.
-    """
-
-    number: int
-    attempt: int
-    event: Event
-    begins: int
-    gate: Event | None = None
-
-    @property
-    def is_last(self) -> bool:
-        """Whether a gate has decided that no phase follows."""
-        return self.gate is not None and self.gate["action"] not in ("next_phase", "shrink")
+__all__ = ["BaselineRecord", "History", "PhaseRecord", "TrialRecord"]
 
 
 @dataclass
@@ -117,6 +25,7 @@ class History:
         trials: by id, in the order of their suggestion.
         suggested: those of the search itself, without the further seeds of finalists.
         failures: of all trials.
+        streak: trials that failed alike one after the other; each opening begins anew.
         closed: why the search phase ended; None while it goes on.
         extended: trials added to the budget after the start.
         extended_at: seconds of search time at the last extension; time budgets start there.
@@ -134,6 +43,7 @@ class History:
     trials: dict[str, TrialRecord] = field(default_factory=dict)
     suggested: list[TrialRecord] = field(default_factory=list)
     failures: int = 0
+    streak: Streak = field(default_factory=Streak)
     baselines: dict[str, BaselineRecord] = field(default_factory=dict)
     closed: str | None = None
     extended: int = 0
@@ -227,6 +137,9 @@ def _decided(history: History, event: Event) -> None:
     record = history.trials[event["trial"]]
     record.state, record.reason = event["state"], event["reason"]
     record.resource = max(record.resource, event["resource"])
+    if event.get("by") != "end":
+        record.mended = len(record.failures)
+        history.streak.end()
     record.began = event["at"] if record.state == "running" else None
 
 
@@ -239,8 +152,16 @@ def _failed(history: History, event: Event) -> None:
     record = history.trials[event["trial"]]
     record.failures.append(Failure(event["class"], event["message"]))
     history.failures += 1
+    if event["state"] != "running":
+        history.streak.take(record.failures[-1])
     record.state, record.reason = event["state"], event["reason"]
     record.attempt, record.shrink, record.began = event["attempt"], event["shrink"], None
+    record.reports = [r for r in record.reports if r.resource <= record.resource]
+
+
+def _left(history: History, event: Event) -> None:
+    record = history.trials[event["trial"]]
+    record.began = None
     record.reports = [r for r in record.reports if r.resource <= record.resource]
 
 
@@ -281,6 +202,7 @@ def _extended(history: History, event: Event) -> None:
     history.extended += event["trials"]
     history.extended_at = event["at"]
     history.tried_before = len(history.suggested)
+    history.streak = Streak()
     history.closed = None
     if history.phases:
         history.phases[-1] = replace(history.phases[-1], gate=None)
@@ -291,6 +213,7 @@ def _phase(history: History, event: Event) -> None:
     history.phases.append(PhaseRecord(event["phase"], event["attempt"], event, begins))
     history.extended, history.extended_at = 0, event["at"]
     history.tried_before = begins
+    history.streak = Streak()
     history.finalists = ()
     history.closed = None
 
@@ -317,6 +240,7 @@ def _interrupted(history: History, event: Event) -> None:
 
 def _opened(history: History, event: Event) -> None:
     history.interrupted = False
+    history.streak = Streak()
 
 
 def _ensembled(history: History, event: Event) -> None:
@@ -331,6 +255,8 @@ _CHANGES: Mapping[str, Callable[[History, Event], None]] = {
     "decided": _decided,
     "promoted": _promoted,
     "failed": _failed,
+    "held": _left,
+    "left": _left,
     "diagnosed": _diagnosed,
     "finalist": _finalist,
     "chosen": _chosen,

@@ -7,55 +7,20 @@ import fcntl
 import json
 import os
 import socket
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 from toprung.core.clock import Clock
-from toprung.core.errors import FixEnvironment
-from toprung.core.files import parse_json, sync_folder
-from toprung.trial.events import problem_of
+from toprung.core.errors import FixEnvironment, ToprungError
+from toprung.core.files import NO_ROOM, sync_folder
+from toprung.trial.events import JOURNAL_NAME, Event, read_events, seal, whole_lines
 
-Event = Mapping[str, Any]
+__all__ = ["JOURNAL_NAME", "Event", "Journal", "read_events"]
 
-JOURNAL_NAME = "journal.jsonl"
 LOCK_NAME = "journal.lock"
-
-_to_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
-
-
-def read_events(path: Path) -> list[Event]:
-    """The events of a journal, oldest first; a torn last line is left out.
-
-    Raises:
-        FixEnvironment: a line before the last is not an event, or the numbering has a gap.
-    """
-    events: list[Event] = []
-    whole, _ = _whole_lines(path)
-    for number, line in enumerate(whole, 1):
-        try:
-            event = parse_json(line)
-            wrong = problem_of(event, number)
-        except ValueError as error:
-            wrong = f"not JSON ({error})"
-        if wrong is not None:
-            raise FixEnvironment(
-                f"{path}:{number}: not the event that belongs here: {wrong}. The file was "
-                f"changed or damaged; restore it from a copy, or cut it before line {number} to "
-                f"go on from there."
-            )
-        events.append(event)
-    return events
-
-
-def _whole_lines(path: Path) -> tuple[list[str], int]:
-    """Every line that was written whole, and their length in bytes."""
-    data = path.read_bytes() if path.exists() else b""
-    end = data.rfind(b"\n") + 1
-    # Not splitlines(): names and reasons may hold line separators that JSON does not escape.
-    return data[:end].decode("utf-8", errors="replace").split("\n")[:-1], end
 
 
 class Block:
@@ -78,10 +43,33 @@ class Block:
         self._end()
 
 
+class Patience(Protocol):
+    """What becomes of a write for which storage has no room."""
+
+    def wait(self, why: str, seconds: float) -> bool:
+        """Waits for room, at most so long; whether to try again."""
+        ...
+
+    def over(self) -> None:
+        """What was waited for has come."""
+        ...
+
+
+class NoPatience:
+    """Nothing is tried again."""
+
+    def wait(self, why: str, seconds: float) -> bool:
+        return False
+
+    def over(self) -> None:
+        """Nothing was waited for."""
+
+
 class Journal:
     """An append-only file of events; each is on disk before ``append`` returns.
 
-    Inside ``together`` all are on disk when the block ends, with one wait for the disk.
+    Inside ``together`` all are on disk when the block ends, with one wait for the disk. Where the
+    disk is full, it waits as long as its ``patience`` says; search time stands still meanwhile.
 
     One driver at a time writes: the lock file is held with ``flock`` and names the holder. Each
     opening has a higher epoch, which stands in every event it writes.
@@ -92,24 +80,38 @@ class Journal:
         broken: whether events that were taken as written are lost; nothing more is written then.
     """
 
-    def __init__(self, folder: Path, clock: Clock, *, durable: bool = True) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        clock: Clock,
+        *,
+        durable: bool = True,
+        push: Callable[[bytes], None] | None = None,
+        patience: Patience | None = None,
+    ) -> None:
         """Opens or begins the journal of a search's folder.
 
         Args:
             folder: of the search; it is made where absent.
             clock: for stamps and for the seconds that the search has run.
             durable: whether each append waits for the disk; off only for simulations.
+            push: given the lines of each wait for the disk, after it; the lines count once it
+                returns. Where it raises they are lost, and the journal is ``broken``.
+            patience: with a disk that is full; None has none.
 
         Raises:
-            FixEnvironment: another driver holds the lock, or the journal is damaged.
+            FixEnvironment: another driver holds the lock, or the journal is damaged or of a
+                later format.
         """
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / JOURNAL_NAME
         self._clock = clock
-        self._durable = durable
+        self._durable, self._push = durable, push
+        self._unpushed = bytearray()
+        self._patience = patience or NoPatience()
         self._lock = _take_lock(folder / LOCK_NAME)
         self.earlier: Sequence[Event] = read_events(self.path)
-        _, end = _whole_lines(self.path)
+        _, end = whole_lines(self.path)
         # Unbuffered: what the disk refused must not turn up in a later write.
         self._file = self.path.open("ab", buffering=0)
         self._file.truncate(end)
@@ -117,6 +119,7 @@ class Journal:
         self._seq: int = last["seq"]
         self._size = end
         self._durable_to = (self._seq, self._size)
+        self._unsynced: list[bytes] = []
         self._blocks = 0
         self._block = Block(self._begin_block, self._end_block)
         self.broken = False
@@ -147,16 +150,13 @@ class Journal:
             "kind": kind,
             **fields,
         }
-        line = _to_json(event).encode() + b"\n"
-        rest = memoryview(line)
-        try:
-            while rest:
-                rest = rest[self._file.write(rest) :]
-        except OSError:
-            self._file.truncate(self._size)
-            raise
+        line = seal(event)
+        self._insist(line)
+        self._unsynced.append(line)
         self._seq += 1
         self._size += len(line)
+        if self._push is not None:
+            self._unpushed += line
         if not self._blocks:
             self._sync()
         return event
@@ -180,19 +180,81 @@ class Journal:
         if not self._blocks:
             try:
                 self._sync()
-            except OSError:
+            except (OSError, ToprungError):
                 self.broken = True
                 raise
 
+    def wait(self, why: str, seconds: float) -> bool:
+        """Waits for room on some storage of the search, at most so long; whether to try again.
+
+        Search time stands still meanwhile.
+        """
+        began = self._clock.seconds()
+        try:
+            return self._patience.wait(why, seconds)
+        finally:
+            self._opened += self._clock.seconds() - began
+
+    def goes_on(self) -> None:
+        """Tells that what was waited for has come."""
+        self._patience.over()
+
+    def _insist(self, data: bytes) -> None:
+        """Puts bytes at the end, or nothing of them; waits where there is no room."""
+        refused = False
+        while True:
+            try:
+                if refused:
+                    self._file.truncate(self._size)
+                rest = memoryview(data)
+                while rest:
+                    rest = rest[self._file.write(rest) :]
+                break
+            except OSError as error:
+                refused = True
+                with suppress(OSError):
+                    self._file.truncate(self._size)
+                if error.errno not in NO_ROOM or not self.wait(self._refusal(error), 1.0):
+                    raise
+        if refused:
+            self._patience.over()
+
+    def _refusal(self, error: OSError) -> str:
+        return f"{error.strerror or error} ({self.path})"
+
     def _sync(self) -> None:
-        if self._durable and self._size > self._durable_to[1]:
+        while self._durable and self._unsynced:
             try:
                 os.fsync(self._file.fileno())
-            except OSError:
+                break
+            except OSError as error:
+                lines, at = self._unsynced, (self._seq, self._size)
                 self._seq, self._size = self._durable_to
-                self._file.truncate(self._size)
+                self._unsynced = []
+                with suppress(OSError):
+                    self._file.truncate(self._size)
+                if error.errno not in NO_ROOM or not self.wait(self._refusal(error), 1.0):
+                    self._unpushed.clear()
+                    raise
+                # What the system could not put on the disk it may have dropped: written again.
+                self._insist(b"".join(lines))
+                self._unsynced, (self._seq, self._size) = lines, at
+        self._unsynced.clear()
+        if self._push is not None and self._unpushed:
+            try:
+                self._push(bytes(self._unpushed))
+            except (OSError, ToprungError):
+                # Whether the lines arrived is not known; opening the journal anew tells.
+                self.broken = True
+                self._take_back()
                 raise
+            self._unpushed.clear()
         self._durable_to = (self._seq, self._size)
+
+    def _take_back(self) -> None:
+        self._seq, self._size = self._durable_to
+        self._file.truncate(self._size)
+        self._unpushed.clear()
 
     def close(self) -> None:
         """Closes the file and gives the lock back."""

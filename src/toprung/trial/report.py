@@ -93,6 +93,7 @@ class Report:
         metrics: by name; numbers.
         seconds: spent by the trial so far, over all its attempts.
         checkpoint: name of the checkpoint folder inside the trial's, where one was saved.
+        note: what people should know of how it came about; empty as a rule.
     """
 
     trial: str
@@ -100,6 +101,7 @@ class Report:
     metrics: Mapping[str, float]
     seconds: float
     checkpoint: str | None = None
+    note: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """The report as JSON values; a number that is not finite becomes its name."""
@@ -109,6 +111,7 @@ class Report:
             "metrics": {name: number_to_json(value) for name, value in self.metrics.items()},
             "seconds": round(float(self.seconds), 3),
             "checkpoint": self.checkpoint,
+            **({"note": self.note} if self.note else {}),
         }
 
     @classmethod
@@ -116,7 +119,12 @@ class Report:
         """The report that ``to_json`` wrote."""
         metrics = {name: number_from_json(v) for name, v in value["metrics"].items()}
         return cls(
-            value["trial"], value["resource"], metrics, value["seconds"], value.get("checkpoint")
+            value["trial"],
+            value["resource"],
+            metrics,
+            value["seconds"],
+            value.get("checkpoint"),
+            value.get("note", ""),
         )
 
 

@@ -8,16 +8,14 @@ from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import (
-    average_precision_score,
-    precision_recall_fscore_support,
-    roc_auc_score,
-)
 
+from toprung.core.later import later
 from toprung.data.tasks._base import Floats, Label, Labels, Marks, Task
 from toprung.trial.report import Metric
 
 _SMALLEST = 1e-12
+
+scores_of = later("sklearn.metrics")
 
 
 @dataclass(frozen=True)
@@ -111,7 +109,7 @@ class MultiLabel(Task):
         answered = self.decide(self.probabilities(scores), thresholds)
         found: dict[str, float] = {}
         for average in ("macro", "micro", "weighted"):
-            precision, recall, f1, _ = precision_recall_fscore_support(
+            precision, recall, f1, _ = scores_of.precision_recall_fscore_support(
                 truth, answered, average=average, zero_division=0
             )
             found[f"{average}_f1"] = float(f1)
@@ -120,8 +118,8 @@ class MultiLabel(Task):
         found["subset_accuracy"] = float((answered == truth).all(axis=1).mean())
         finite = bool(np.isfinite(scores).all())
         ranked = [c for c in range(truth.shape[1]) if finite and 0 < truth[:, c].sum() < len(truth)]
-        aucs = [roc_auc_score(truth[:, c], scores[:, c]) for c in ranked]
-        precisions = [average_precision_score(truth[:, c], scores[:, c]) for c in ranked]
+        aucs = [scores_of.roc_auc_score(truth[:, c], scores[:, c]) for c in ranked]
+        precisions = [scores_of.average_precision_score(truth[:, c], scores[:, c]) for c in ranked]
         found["macro_auc"] = float(np.mean(aucs)) if aucs else 0.5
         found["macro_average_precision"] = float(np.mean(precisions)) if precisions else 0.0
         found["log_loss"] = float(self.row_losses(scores, truth).mean()) if finite else np.nan

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
-from sklearn.metrics import f1_score, roc_auc_score
 
+from toprung.core.later import later
 from toprung.data.metrics import METRICS
 from toprung.data.tasks._base import Floats, Labels
 from toprung.data.tasks.single_label import SingleLabel
 from toprung.trial.report import Metric
+
+scores_of = later("sklearn.metrics")
 
 
 @dataclass(frozen=True)
@@ -46,12 +48,12 @@ class Windows(SingleLabel):
         scores = np.asarray(logits, np.float64)
         last = scores.shape[1] - 1
         answered = scores.argmax(axis=1) == last
-        found["positive_f1"] = float(f1_score(labels == last, answered, zero_division=0))
+        found["positive_f1"] = float(scores_of.f1_score(labels == last, answered, zero_division=0))
         aucs: list[float] = []
         if np.isfinite(scores).all():
             ranked = self.log_probabilities(scores)
             marks = self.marks(labels, scores.shape[1])
             known = [c for c in range(last + 1) if 0 < marks[:, c].sum() < len(marks)]
-            aucs = [float(roc_auc_score(marks[:, c], ranked[:, c])) for c in known]
+            aucs = [float(scores_of.roc_auc_score(marks[:, c], ranked[:, c])) for c in known]
         found["macro_auc"] = float(np.mean(aucs)) if aucs else 0.5
         return {name: found[name] for name in self.metrics}

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Any
 
-from toprung.learn.backbone.encoder import Encoder
+Encoder = Any
+"""An ``Encoder`` of ``learn.backbone.encoder``; importing that takes seconds, a spec's adapter
+needs none of it."""
 
 
 class Adapter(ABC):

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from toprung.learn.adapters._base import Adapter
-from toprung.learn.backbone.encoder import Encoder
+from toprung.learn.adapters._base import Adapter, Encoder
 
 
 @dataclass(frozen=True)

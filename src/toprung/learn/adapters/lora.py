@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from peft import LoraConfig, inject_adapter_in_model
-from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import nn
 
 from toprung.core.errors import FixSpec, Problem
-from toprung.learn.adapters._base import Adapter
-from toprung.learn.backbone.encoder import Encoder
+from toprung.core.later import later
+from toprung.learn.adapters._base import Adapter, Encoder
+
+peft, tuners = later("peft"), later("peft.tuners.tuners_utils")
 
 
 @dataclass(frozen=True)
@@ -62,14 +62,14 @@ class Lora(Adapter):
             inner = [path for path in paths if re.match(rf"{below}\.", path)]
             names = sorted({path.rpartition(".")[2] for path in inner})
         targets = "|".join(map(re.escape, names))
-        config = LoraConfig(
+        config = peft.LoraConfig(
             r=self.rank,
             lora_alpha=2 * self.rank if self.alpha is None else self.alpha,
             lora_dropout=self.dropout,
             target_modules=rf"{below}\.(.*\.)?({targets})",
         )
-        inject_adapter_in_model(config, model)
+        peft.inject_adapter_in_model(config, model)
         for module in model.modules():
-            if isinstance(module, BaseTunerLayer):
+            if isinstance(module, tuners.BaseTunerLayer):
                 # Under autocast, the cast to float32 would be undone by the next line.
                 setattr(module, "cast_input_dtype_enabled", False)  # noqa: B010 (not declared)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from toprung.learn.backbone.load import Loaded
+from toprung.learn.backbone.locate import Loaded
 
 
 class Augmenter(ABC):

@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers import AutoModelForMaskedLM
 
 from toprung.core.errors import FixSpec, Problem
+from toprung.core.later import later
 from toprung.learn.augmenters._base import Augmenter
-from toprung.learn.backbone.load import Loaded
+from toprung.learn.backbone.locate import Loaded
+
+transformers = later("transformers")
 
 _LONGEST = 512
 _AT_ONCE = 64
@@ -36,7 +38,7 @@ class MaskFill(Augmenter):
     def prepare(self, backbone: Loaded) -> None:
         self._tokenizer = backbone.tokenizer
         with torch.random.fork_rng():
-            model, found = AutoModelForMaskedLM.from_pretrained(
+            model, found = transformers.AutoModelForMaskedLM.from_pretrained(
                 backbone.folder,
                 local_files_only=True,
                 trust_remote_code=False,

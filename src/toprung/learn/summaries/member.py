@@ -17,7 +17,7 @@ from toprung.core.errors import FixEnvironment
 from toprung.data.answers import as_texts
 from toprung.data.series import Content, Series
 from toprung.learn.backbone.card import Card
-from toprung.learn.backbone.load import Loaded
+from toprung.learn.backbone.locate import Loaded
 from toprung.learn.inputs import Inputs
 from toprung.learn.model import load_weights
 from toprung.learn.summaries.beams import Decoding

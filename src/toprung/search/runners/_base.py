@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import errno
+import re
+import socket
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
+from typing import TypeVar
 
 from toprung.core.clock import Clock, SystemClock
 from toprung.core.errors import Interrupted, RetryTrial, TrialDiverged
+from toprung.core.files import NO_ROOM
 from toprung.core.secrets import redact
 from toprung.search.driver import Driver
 from toprung.trial.config import Assignment
@@ -15,6 +19,7 @@ from toprung.trial.decision import Failure
 from toprung.trial.report import Report
 
 Train = Callable[[Assignment], Iterator[Report]]
+T = TypeVar("T")
 
 _OUT_OF_MEMORY = (
     "out of memory",
@@ -23,7 +28,10 @@ _OUT_OF_MEMORY = (
     "not enough memory",
     "cublas_status_alloc_failed",
 )
-_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE)
+# safetensors tells what the system answered in words alone, numpy only that it wrote less.
+_NO_ROOM_WORDS = ("no space left on device", "disk quota exceeded", "read-only file system")
+_WRITTEN_LESS = re.compile(r"\d+ requested and \d+ written")
+_DISK_ERRORS = (errno.EIO, errno.ESTALE)
 _SYSTEM_ERRORS = (errno.ENFILE, errno.EMFILE, errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTUNREACH)
 _MACHINE_ERRORS = frozenset((*_DISK_ERRORS, *_SYSTEM_ERRORS))
 
@@ -46,6 +54,10 @@ class Runner(ABC):
         Raises:
             Interrupted, KeyboardInterrupt: passed on as they come; the journal stays usable.
         """
+
+    def on_each_node(self, task: Callable[[], T]) -> Mapping[str, T | BaseException]:
+        """What a task answers, or raises, on each node that trials may run on, by its name."""
+        return {socket.gethostname(): task()}
 
 
 Reports = Generator[Report, None, None]
@@ -81,6 +93,8 @@ def classify(error: BaseException) -> Failure:
     'out_of_memory'
     >>> classify(ConnectionResetError("peer")).kind
     'infrastructure'
+    >>> classify(OSError(28, "No space left on device")).kind
+    'storage'
     >>> classify(ValueError("bad rank"))
     Failure(kind='user_error', message='ValueError: bad rank')
     """
@@ -104,6 +118,9 @@ def _special(error: BaseException) -> Failure | None:
     if isinstance(error, RetryTrial):
         return Failure("infrastructure", said or "the trial asks to be tried again")
     number = error.errno if isinstance(error, OSError) else None
+    short = isinstance(error, OSError) and _WRITTEN_LESS.fullmatch(text)
+    if number in NO_ROOM or short or any(words in text for words in _NO_ROOM_WORDS):
+        return Failure("storage", _line(error))
     if isinstance(error, MemoryError) or "OutOfMemoryError" in names or number == errno.ENOMEM:
         return Failure("out_of_memory", _line(error))
     if isinstance(error, RuntimeError) and any(words in text for words in _OUT_OF_MEMORY):

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from toprung.search.driver import Driver
 from toprung.search.runners._worker import GO_ON, REST, write_order
+from toprung.search.watchdog import Watchdog
 from toprung.trial.config import Assignment
 from toprung.trial.decision import Continue, Failure
 from toprung.trial.report import Report
@@ -35,6 +36,10 @@ class Line(Protocol):
         """Lets the worker go."""
         ...
 
+    def kill(self) -> None:
+        """Ends the worker at once, whatever it does; it may be unable to hear."""
+        ...
+
 
 @dataclass
 class _Seat:
@@ -45,6 +50,8 @@ class _Seat:
         word: to be told next; None to listen only.
         heard: number of the last thing that it said.
         talking: whether it was asked and has not answered.
+        since: search time at which it was last asked, or last said something.
+        leaving: whether it is to be let go after its next report.
     """
 
     line: Line
@@ -52,6 +59,8 @@ class _Seat:
     word: str | None = None
     heard: int = 0
     talking: bool = False
+    since: float = 0.0
+    leaving: bool = False
 
 
 class Desk:
@@ -59,14 +68,22 @@ class Desk:
 
     All that is heard at one moment is handed to the driver in the order of its arrival, waits
     for the disk together, and only then is answered. An assignment goes to a worker that rests;
-    where there is none it waits in ``orders`` for one to come.
+    where there is none it waits in ``orders`` for one to come. A worker whose trial hangs is
+    killed; a worker that is lost has lost its seat, so nothing that it says later is heard.
 
     Attributes:
         orders: assignments that no worker has yet.
+        wants: trials that there is work for; None while all slots are taken. For any thread.
     """
 
     def __init__(
-        self, driver: Driver, slots: int, classify_loss: Callable[[BaseException], Failure]
+        self,
+        driver: Driver,
+        slots: int,
+        classify_loss: Callable[[BaseException], Failure],
+        watchdog: Watchdog | None = None,
+        *,
+        pulse: Callable[[], None] | None = None,
     ) -> None:
         """Prepares the desk.
 
@@ -74,9 +91,15 @@ class Desk:
             driver: of the search.
             slots: most trials at a time.
             classify_loss: what the error of a line means for the trial behind it.
+            watchdog: says which trial hangs; None for the usual one.
+            pulse: called about every second; raises where no worker can be reached any more.
         """
         self._driver, self._slots, self._classify_loss = driver, slots, classify_loss
+        self._watchdog = watchdog or Watchdog()
+        self._pulse = pulse
+        self._looked = 0.0
         self.orders: deque[Assignment] = deque()
+        self.wants: int | None = None
         self._inbox: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._seats: dict[str, _Seat] = {}
         self._lost: set[str] = set()
@@ -97,6 +120,8 @@ class Desk:
                 for take in self._heard():
                     take()
                     self._fill()
+                    self._release()
+                self._look_after()
                 if self._driver.interrupted:
                     self._drop_orders()
             self._answer()
@@ -121,6 +146,13 @@ class Desk:
         """A worker is gone, or could not come."""
         self._inbox.put(partial(self._lose, name, failure))
 
+    def allow(self, slots: int) -> None:
+        """So many trials, at least one, may train from now on; for any thread.
+
+        Of more than that, each leaves after its next report, to go on from there another time.
+        """
+        self._inbox.put(partial(self._allow, max(1, slots)))
+
     def fail(self, error: BaseException) -> None:
         """No more workers can come: ``serve`` raises the error."""
 
@@ -142,8 +174,12 @@ class Desk:
 
     def _fill(self) -> None:
         """Hands out work while there are slots and work."""
-        driver = self._driver
-        while len(driver.active) < self._slots and (assignment := driver.assign()) is not None:
+        driver, self.wants = self._driver, None
+        while len(driver.active) < self._slots:
+            assignment = driver.assign()
+            if assignment is None:
+                self.wants = len(driver.active)
+                break
             self.orders.append(assignment)
         while self.orders and self._idle:
             name, assignment = self._idle.popleft(), self.orders.popleft()
@@ -151,9 +187,51 @@ class Desk:
             seat.trial, seat.word = assignment.config.trial, write_order(assignment)
             self._due.append(name)
 
+    def _allow(self, slots: int) -> None:
+        self._slots = slots
+
+    def _release(self) -> None:
+        """Takes orders back and lets workers go where there are more than slots."""
+        while self.orders and len(self._driver.active) > self._slots:
+            self._driver.leave(self.orders.pop().config.trial)
+        if len(self._seats) <= self._slots:
+            return
+        surplus = sum(not seat.leaving for seat in self._seats.values()) - self._slots
+        for name in list(self._idle)[: max(0, surplus)]:
+            self._dismiss(name)
+            surplus -= 1
+        at_work = [seat for seat in reversed(self._seats.values()) if not seat.leaving]
+        for seat in at_work[: max(0, surplus)]:
+            seat.leaving = True
+
+    def _dismiss(self, name: str) -> None:
+        self._lost.add(name)
+        if name in self._idle:
+            self._idle.remove(name)
+        self._seats.pop(name).line.leave()
+
     def _drop_orders(self) -> None:
         while self.orders:
             self._driver.leave(self.orders.popleft().config.trial)
+
+    def _look_after(self) -> None:
+        """Kills workers whose trials hang; looks whether workers can be reached at all."""
+        now, driver = self._driver.elapsed(), self._driver
+        if now < self._looked + _LOOK_SECONDS:
+            return
+        self._looked = now
+        if self._pulse is not None:
+            self._pulse()
+        for name, seat in list(self._seats.items()):
+            if seat.trial is None or not seat.talking:
+                continue
+            record = driver.history.trials[seat.trial]
+            point = driver.plan.resource.next_point(record.resource)
+            why = self._watchdog.judge(now - seat.since, record, point, driver.history)
+            if why:
+                seat.line.kill()
+                self._lose(name, Failure("hung", why))
+                self._fill()
 
     def _greet(self, name: str, line: Line) -> None:
         self._came += 1
@@ -184,20 +262,36 @@ class Desk:
         if error is not None:
             self._lose(name, self._classify_loss(error))
             return
-        seat.talking = False
+        seat.talking, seat.since = False, self._driver.elapsed()
         self._due.append(name)
         for said in json.loads(answer.result()):
             # What comes twice was answered before, and a second answer would be one too many;
             # what comes late is of a trial that may be with another worker by now.
             is_news = said["number"] > seat.heard
             seat.heard = max(seat.heard, said["number"])
+            if is_news and seat.leaving and "rests" in said:
+                self._part(name, seat)
+                return
             if not is_news or said["trial"] != seat.trial:
                 continue
             if self._take(said):
                 seat.word = GO_ON if said["waits"] else None
+            elif said.get("goes"):
+                self._see_off(name)
+                return
             else:
                 seat.trial, seat.word = None, REST
-                self._idle.append(name)
+                if not seat.leaving:
+                    self._idle.append(name)
+        if seat.leaving:
+            # It says that it rests once it has closed its trial, at its next report.
+            seat.word = REST
+
+    def _part(self, name: str, seat: _Seat) -> None:
+        """A worker that was to leave has closed its trial, which goes on from its last report."""
+        if seat.trial is not None:
+            self._driver.leave(seat.trial)
+        self._dismiss(name)
 
     def _take(self, said: dict[str, Any]) -> bool:
         """Hands over what was said; whether its trial goes on."""
@@ -206,8 +300,14 @@ class Desk:
         if "failure" in said:
             self._driver.fail(said["trial"], Failure(**said["failure"]))
         else:
-            self._driver.leave(said["trial"])
+            why = "its worker was told to go, and has saved it" if said.get("goes") else ""
+            self._driver.leave(said["trial"], why)
         return False
+
+    def _see_off(self, name: str) -> None:
+        """A worker goes of itself; its trial has been seen to."""
+        self._lost.add(name)
+        self._seats.pop(name).line.leave()
 
     def _answer(self) -> None:
         due, self._due = self._due, []
@@ -215,6 +315,7 @@ class Desk:
             seat = self._seats.get(name)
             if seat is not None and not seat.talking and (seat.trial or seat.word):
                 word, seat.word, seat.talking = seat.word, None, True
+                seat.since = self._driver.elapsed()
                 seat.line.talk(word).add_done_callback(partial(self._ring, name))
 
     def _ring(self, name: str, answer: Future[str]) -> None:

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from contextlib import suppress
 from typing import Any
 
 import ray
+import ray._private.worker as ray_worker
 from ray import tune
 
+from toprung.core.notice import give_notice, has_notice
+from toprung.core.threads import CPUS_VARIABLE
 from toprung.search.runners._base import Train
 from toprung.search.runners._worker import Manners, Worker
 
-HANDLE = "worker"
+HANDLE, WAY = "worker", "way"
 _MORE_SECONDS = 0.005
 """A worker that trains on after a report may have more to say in the same breath."""
+_ENDS = "raise_sys_exit_with_custom_error_message"
+"""The function of Ray's module by which its handler of SIGTERM ends a worker's process."""
 
 
 class Resident(tune.Trainable):
@@ -30,9 +36,14 @@ class Resident(tune.Trainable):
         """Gets ready for a first assignment."""
         assert train is not None
         assert manners is not None
+        if config.get(WAY):
+            # A search on GPUs, placed without one: it must see none, and has other CPUs.
+            os.environ["CUDA_VISIBLE_DEVICES"] = ""
+            os.environ[CPUS_VARIABLE] = str(config["cpus"])
         self._come = False
         self._released, self._news, self._silent = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._worker = Worker(train, manners, self._on_news)
+        _heed_sigterm(self._worker)
 
     async def train(self) -> dict[str, Any]:
         """Tune's call: gives the driver this worker's handle, then ends when it is let go."""
@@ -67,3 +78,22 @@ class Resident(tune.Trainable):
         self._loop.call_soon_threadsafe(self._news.set)
         if waits:
             self._loop.call_soon_threadsafe(self._silent.set)
+
+
+def _heed_sigterm(worker: Worker) -> None:
+    """Makes the first SIGTERM a notice where a trial is at work: it saves itself and leaves.
+
+    Ray's handler runs on the main thread. An actor with coroutines never does, so it cannot set
+    another one; the function by which the handler ends the process is replaced instead.
+    """
+    end = getattr(ray_worker, _ENDS, None)
+    if end is None:
+        return
+
+    def heed(message: str, exit_code: int = 1) -> None:
+        if worker.at_work and not has_notice():
+            give_notice()
+        else:
+            end(message, exit_code=exit_code)
+
+    setattr(ray_worker, _ENDS, heed)

@@ -12,6 +12,7 @@ from queue import SimpleQueue
 from threading import Thread
 
 from toprung.core.errors import Interrupted
+from toprung.core.notice import has_notice
 from toprung.search.runners._base import Train, begin, classify
 from toprung.trial.config import Assignment, TrialConfig
 from toprung.trial.decision import Failure
@@ -42,7 +43,10 @@ class Worker:
     It hears words: an assignment, ``GO_ON`` or ``REST``; and it says reports and endings, as JSON
     values that are numbered and name the trial. With a report that needs an answer it waits for
     the next word; with others it trains on. A new assignment or ``REST`` closes the trial that is
-    at work.
+    at work. Where its process was given notice, it says of a trial that saved itself that it goes.
+
+    Attributes:
+        at_work: whether a trial is in training.
     """
 
     def __init__(self, train: Train, manners: Manners, on_news: Callable[[bool], None]) -> None:
@@ -58,6 +62,7 @@ class Worker:
         self._words: SimpleQueue[str] = SimpleQueue()
         self._said: deque[str] = deque()
         self._numbers = count(1)
+        self.at_work = False
         Thread(target=self._work, name="trials", daemon=True).start()
 
     def hear(self, word: str) -> None:
@@ -82,6 +87,7 @@ class Worker:
         """Trains until the trial ends, or until a word ends it; returns that word."""
         trial, reached = assignment.config.trial, assignment.start
         reports = begin(self._train, assignment)
+        self.at_work = True
         try:
             while True:
                 report, said = _next(reports)
@@ -95,6 +101,7 @@ class Worker:
                     if word != GO_ON:
                         return word
         finally:
+            self.at_work = False
             # The trial's course is decided; what it raises while it is closed changes nothing.
             with suppress(BaseException):
                 reports.close()
@@ -116,7 +123,7 @@ def _next(reports: Iterator[Report]) -> tuple[Report | None, str]:
         report = next(reports)
         return report, f'"report": {json.dumps(report.to_json())}'
     except Interrupted:
-        return None, '"interrupted": true'
+        return None, f'"interrupted": true, "goes": {json.dumps(has_notice())}'
     except StopIteration:
         failure = Failure("metric_missing", "the trial ended before its last rung")
     # A trial is user code: whatever it raises, or reports, becomes a class and a line, no crash.
@@ -138,6 +145,7 @@ def write_order(assignment: Assignment) -> str:
         "start": assignment.start,
         "attempt": assignment.attempt,
         "shrink": assignment.shrink,
+        "epoch": assignment.epoch,
     }
     return json.dumps(order)
 

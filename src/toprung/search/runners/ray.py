@@ -7,28 +7,33 @@ import os
 import signal
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
-from pathlib import Path
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import ray
 from ray import tune
-from ray._private import ray_constants
 from ray.tune.search import Searcher
 
-from toprung.core.errors import FixEnvironment, GiveUp, Interrupted
+from toprung.core.errors import GiveUp, Interrupted
 from toprung.core.secrets import redact
 from toprung.search.driver import Driver
-from toprung.search.runners._base import Runner, Train
+from toprung.search.runners._base import Runner, T, Train
+from toprung.search.runners._capacity import Need, count_slots, slots_by_need
+from toprung.search.runners._connection import connect
 from toprung.search.runners._desk import Desk
-from toprung.search.runners._resident import HANDLE, Resident
-from toprung.search.runners._token import guard_token
+from toprung.search.runners._local import LocalRay, memory_kills
+from toprung.search.runners._nodes import ask_nodes
+from toprung.search.runners._resident import HANDLE, WAY, Resident
+from toprung.search.runners._shares import Pulse, alive_nodes
 from toprung.search.runners._worker import Manners
+from toprung.search.watchdog import Watchdog
 from toprung.trial.decision import Failure
 
+_MOST_PENDING = 10_000
 _QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
@@ -44,6 +49,8 @@ _QUIET = {
     "TUNE_RESULT_BUFFER_LENGTH": "1",
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }
+_LOST_SECONDS = 1.0
+"""That Tune is given to end where its Ray is gone; it may wait for that for ever."""
 
 
 @dataclass(frozen=True)
@@ -58,11 +65,25 @@ class Ray(Runner):
         address: of a running cluster, as ``ray.init`` takes it; None starts a local Ray.
         cpus: per trial; also the threads of its worker.
         gpus: per trial; a fraction shares a GPU.
+        memory: bytes of a trial, as forecast; it is placed where they are. 0 where unknown.
+        cpus_alone: that a trial takes where no GPU is left for it; 0 where it must have its GPUs.
+        priority: of this search among those that share the cluster.
+        workers: most trials at a time; a cluster is asked for so many, also where its nodes hold
+            fewer, so that an autoscaler starts more. None for as many as there is room for.
+        trusts_open: whether a cluster may be used that is not of this machine and asks for no
+            token.
+        watchdog: says which trial hangs.
     """
 
     address: str | None = None
     cpus: int = 1
     gpus: float = 0.0
+    memory: int = 0
+    cpus_alone: int = 0
+    priority: float = 1.0
+    workers: int | None = None
+    trusts_open: bool = False
+    watchdog: Watchdog = field(default_factory=Watchdog)
 
     def run(self, driver: Driver, train: Train) -> None:
         """Works through the driver's assignments with workers that ``ray.tune.Tuner`` places.
@@ -75,8 +96,13 @@ class Ray(Runner):
         os.environ.update(_QUIET)
         # Tune prints each worker's death as a traceback; the driver tells it in one line.
         logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-        self._connect()
-        bridge = _Bridge(driver, self._slots())
+        connect(self.address, trusts_open=self.trusts_open)
+        needs = [Need(self.cpus, self.gpus, self.memory)]
+        needs += [Need(self.cpus_alone, 0.0, self.memory)] * bool(self.gpus and self.cpus_alone)
+        pulse = None if self.address is None else Pulse(needs, self.priority, self.workers)
+        local = LocalRay()
+        slots = pulse.slots(None) if pulse else self._slots(needs)
+        bridge = _Bridge(driver, slots, needs=needs, watchdog=self.watchdog, local=local)
         # Tune pickles its own state there; nobody reads it, and nobody else may.
         with tempfile.TemporaryDirectory(
             prefix="toprung-tune-", ignore_cleanup_errors=True
@@ -84,19 +110,41 @@ class Ray(Runner):
             tuner = self._tuner(bridge, train, scratch)
             placing = threading.Thread(target=bridge.place, args=(tuner,), daemon=True)
             placing.start()
+            if pulse is not None:
+                pulse.start(bridge.desk)
             try:
                 bridge.desk.serve()
             finally:
                 bridge.close()
-                placing.join()
+                placing.join(_LOST_SECONDS if local.is_lost else None)
+                if pulse is not None:
+                    pulse.stop()
         if driver.interrupted:
             raise Interrupted("the search was interrupted")
 
+    def on_each_node(self, task: Callable[[], T]) -> Mapping[str, T | BaseException]:
+        """What a task answers on each node of the cluster; here where none was named.
+
+        Raises:
+            FixEnvironment: as of ``run``.
+        """
+        if self.address is None:
+            return super().on_each_node(task)
+        os.environ.update(_QUIET)
+        connect(self.address, trusts_open=self.trusts_open)
+        return ask_nodes(task)
+
+    def _slots(self, needs: Sequence[Need]) -> int:
+        """Of the nodes that are there; of a cluster, which may grow, a Pulse says."""
+        slots = count_slots(alive_nodes(), *needs)
+        return min(slots, self.workers or slots)
+
     def _tuner(self, bridge: _Bridge, train: Train, scratch: str) -> tune.Tuner:
-        os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(bridge.slots)
+        # The desk asks for no more workers than there are slots, and a cluster may grow.
+        os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(max(bridge.slots, _MOST_PENDING))
         worker = tune.with_parameters(Resident, train=train, manners=bridge.manners)
         return tune.Tuner(
-            tune.with_resources(worker, {"cpu": self.cpus, "gpu": self.gpus}),
+            tune.with_resources(worker, partial(_place, [need.bundle() for need in bridge.needs])),
             tune_config=tune.TuneConfig(search_alg=_Slots(bridge), num_samples=-1),
             run_config=tune.RunConfig(
                 storage_path=scratch,
@@ -109,70 +157,10 @@ class Ray(Runner):
             ),
         )
 
-    def _connect(self) -> None:
-        if ray.is_initialized():
-            return
-        if (self.address or "").startswith("ray://"):
-            raise FixEnvironment(
-                f"'{self.address}' is a Ray Client address, and Tune does not run through it. Give "
-                f"the head's own address, host:port, or 'auto' on a machine of the cluster."
-            )
-        # Ray puts its own handler for SIGTERM in the place of the caller's.
-        before = signal.getsignal(signal.SIGTERM)
-        guard_token()
-        local: dict[str, Any] = {"num_cpus": os.cpu_count(), "object_store_memory": 1 << 30}
-        try:
-            with _loopback() if self.address is None else nullcontext():
-                ray.init(
-                    address=self.address or "local",
-                    include_dashboard=False if self.address is None else None,
-                    log_to_driver=False,
-                    logging_level=logging.ERROR,
-                    **(local if self.address is None else {}),
-                )
-        except (ConnectionError, RuntimeError, ValueError) as error:
-            raise FixEnvironment(
-                f"No Ray cluster answers at '{self.address}': {error}. Start one with 'ray start "
-                f"--head', or leave --address out to run on this machine. A cluster that asks "
-                f"for a token needs RAY_AUTH_MODE=token in the environment, and its "
-                f"~/.ray/auth_token."
-            ) from None
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, before)
 
-    def _slots(self) -> int:
-        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-        slots = sum(self._trials_on(node) for node in nodes)
-        if slots == 0:
-            largest = max(nodes, key=lambda node: node.get("CPU", 0.0))
-            has = f"{largest.get('CPU', 0):g} CPUs and {largest.get('GPU', 0):g} GPUs"
-            raise FixEnvironment(
-                f"A trial asks for {self.cpus} CPUs and {self.gpus:g} GPUs, but the largest node "
-                f"has {has}. Lower trial.cpus or trial.gpus, or join a larger node."
-            )
-        return slots
-
-    def _trials_on(self, node: Mapping[str, float]) -> int:
-        slots = int(node.get("CPU", 0.0) // self.cpus)
-        if self.gpus:
-            gpus = node.get("GPU", 0.0)
-            per_gpu = int(1 / self.gpus) if self.gpus <= 1 else 0
-            slots = min(slots, int(gpus) * per_gpu if per_gpu else int(gpus // self.gpus))
-        return slots
-
-
-@contextmanager
-def _loopback() -> Iterator[None]:
-    """A Ray that is started in the block listens on 127.0.0.1 alone, as on macOS and Windows.
-
-    Ray has no argument for that: it takes the machine's own address in the place of a loopback's.
-    """
-    before = ray_constants.ENABLE_RAY_CLUSTER
-    ray_constants.ENABLE_RAY_CLUSTER = False
-    try:
-        yield
-    finally:
-        ray_constants.ENABLE_RAY_CLUSTER = before
+def _place(bundles: Sequence[dict[str, float]], config: dict[str, Any]) -> Any:
+    """What Ray is to find for the worker of this configuration."""
+    return tune.PlacementGroupFactory([bundles[config.get(WAY, 0)]])
 
 
 class _Bridge:
@@ -180,17 +168,26 @@ class _Bridge:
 
     Attributes:
         slots: most workers at a time.
+        needs: of a trial, in the order in which they are tried.
         manners: of each.
         desk: of the search.
         is_over: whether no worker is needed any more.
     """
 
-    def __init__(self, driver: Driver, slots: int) -> None:
-        self.slots = slots
+    def __init__(
+        self,
+        driver: Driver,
+        slots: int,
+        *,
+        needs: Sequence[Need],
+        watchdog: Watchdog,
+        local: LocalRay,
+    ) -> None:
+        self.slots, self.needs = slots, needs
         self.manners = Manners(driver.between, driver.plan.metric)
-        self.desk = Desk(driver, slots, self.classify)
+        self.desk = Desk(driver, slots, self.classify, watchdog, pulse=local.check)
         self.is_over = False
-        self._memory_kills = _memory_kills()
+        self._memory_kills = memory_kills()
 
     def place(self, tuner: tune.Tuner) -> None:
         """Tune's own loop, until all is over."""
@@ -211,7 +208,7 @@ class _Bridge:
         text = redact(str(error or "the worker died"))
         lines = [line.strip() for line in text.splitlines() if line.strip()]
         message = lines[0] if lines else "the worker died"
-        kills = _memory_kills()
+        kills = memory_kills()
         memory = "OutOfMemory" in text or kills > self._memory_kills
         self._memory_kills = kills
         return Failure("out_of_memory" if memory else "infrastructure", message[:300])
@@ -227,16 +224,30 @@ class _Slots(Searcher):
     def __init__(self, bridge: _Bridge) -> None:
         super().__init__()
         self._bridge = bridge
+        self._ways: dict[str, int] = {}
 
     def suggest(self, trial_id: str) -> Any:
         if self._bridge.is_over:
             return str(Searcher.FINISHED)
-        return {} if self._bridge.desk.wants_worker() else None
+        if not self._bridge.desk.wants_worker():
+            return None
+        way = self._ways[trial_id] = self._way()
+        return {WAY: way, "cpus": self._bridge.needs[way].cpus} if way else {}
+
+    def _way(self) -> int:
+        """The first way to run a trial that the nodes have room for, else the first."""
+        needs = self._bridge.needs
+        if len(needs) == 1:
+            return 0
+        room = slots_by_need(alive_nodes(), needs)
+        taken = list(self._ways.values())
+        return next((n for n in range(len(needs)) if taken.count(n) < room[n]), 0)
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """Nothing: the desk hears from the workers themselves."""
+        """Its place is free; the desk hears from the workers themselves."""
+        self._ways.pop(trial_id, None)
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the journal is the state."""
@@ -256,7 +267,9 @@ class _Door(tune.Callback):
     ) -> None:
         actor = result.pop(HANDLE, None)
         if actor is not None:
-            self._bridge.desk.come(trial.trial_id, _Line(actor))
+            here = result.get("node_ip") == ray.util.get_node_ip_address()
+            process = result.get("pid") if here else None
+            self._bridge.desk.come(trial.trial_id, _Line(actor, process))
 
     def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
         error = trial.get_pickled_error() or trial.get_error()
@@ -278,9 +291,10 @@ class _End(tune.Stopper):
 
 @dataclass(frozen=True)
 class _Line:
-    """The way to a worker: calls of its actor."""
+    """The way to a worker: calls of its actor, and its process where that is on this machine."""
 
     actor: Any
+    process: int | None = None
 
     def talk(self, word: str | None) -> Future[str]:
         answer: Future[str] = self.actor.talk.remote(word).future()
@@ -289,11 +303,9 @@ class _Line:
     def leave(self) -> None:
         self.actor.leave.remote()
 
-
-def _memory_kills() -> int:
-    """How often this machine's kernel has killed a process for want of memory."""
-    try:
-        lines = Path("/proc/vmstat").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return 0
-    return sum(int(line.split()[1]) for line in lines if line.startswith("oom_kill "))
+    def kill(self) -> None:
+        ray.kill(self.actor, no_restart=True)
+        # A process that is stopped does not hear of it.
+        if self.process is not None:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(self.process, signal.SIGKILL)

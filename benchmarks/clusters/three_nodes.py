@@ -1,0 +1,300 @@
+"""A search on three Ray nodes, one of which is killed, hung or cut off, again and again.
+
+The nodes are network namespaces of this machine with addresses of their own; they are started as
+the walk-through in clusters/README.md says, by clusters/by_hand.sh with token authentication.
+Needs root and Linux; leaves nothing behind.
+
+    python benchmarks/clusters/three_nodes.py --runs 20                # all faults
+    python benchmarks/clusters/three_nodes.py --faults killed --runs 5 --add
+    python benchmarks/clusters/three_nodes.py --workers 1 --runs 1     # decisions equal to a twin's
+
+Recovery is the time from the fault until every trial that trained on the node trains again
+elsewhere; where the network comes back, until such a trial is heard again. Runs go into
+three_nodes_runs.jsonl, their summary into three_nodes.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from invariants import FINAL, broken, decisions, trained
+from namespaces import Machine, network
+from nodes import Cluster, until
+
+from toprung.trial.journal import JOURNAL_NAME, read_events
+
+HERE = Path(__file__).parent
+RUNS, SUMMARY = HERE / "three_nodes_runs.jsonl", HERE / "three_nodes.json"
+TEST = "benchmarks/clusters/three_nodes.py"
+PROMISES = {
+    "node killed": "its trials go on elsewhere from their last checkpoint",
+    "node hung, then continued": "its trials go on elsewhere; its late reports are refused",
+    "network cut for 8 s": "nothing is lost: its trials are waited for, or go on elsewhere",
+    "network cut for good": "its trials go on elsewhere from their last checkpoint",
+}
+RAY_SECONDS = {"node killed": 13.9, "node hung, then continued": 63.8, "network cut for good": 62.6}
+"""What Ray 2.60 with its defaults takes to notice, measured before."""
+NAMES = {"killed": "node killed", "hung": "node hung, then continued",
+         "cut8": "network cut for 8 s", "cut": "network cut for good"}  # fmt: skip
+
+
+@dataclass
+class Run:
+    """One fault.
+
+    Attributes:
+        fault: that was made.
+        trials: that trained on the node then.
+        noticed_seconds: until the journal says that the first of them failed; None where none did.
+        recovery_seconds: see the module.
+        late: steps that the node made after others had taken its trials over.
+        workers: of the search.
+    """
+
+    fault: str
+    trials: int
+    noticed_seconds: float | None
+    recovery_seconds: float
+    late: int
+    workers: int
+
+
+class Session:
+    """One search, and the faults that are made while it runs."""
+
+    def __init__(self, cluster: Cluster, folder: Path, options: argparse.Namespace) -> None:
+        self.cluster, self.folder, self.options = cluster, folder, options
+        self.chance = random.Random(options.seed)
+        self.process = cluster.search(folder, options)
+        until(lambda: self.folder.is_dir() and trained(folder), 120, "the search trains")
+
+    def make(self, fault: str) -> Run:
+        """Makes a fault and waits until the search has recovered and the cluster is whole."""
+        time.sleep(self.chance.uniform(0.5, 2.5))
+        victim = self._victim()
+        hit = self._on(victim)
+        began = time.time()
+        {
+            "killed": lambda: victim.send(signal.SIGKILL),
+            "hung": lambda: victim.send(signal.SIGSTOP),
+            "cut8": victim.cut,
+            "cut": victim.cut,
+        }[fault]()
+        if fault == "cut8":
+            time.sleep(max(0.0, began + 8.0 - time.time()))
+            victim.mend()
+            found = max(self._again(trial, began, None) for trial in hit)
+        else:
+            found = max(self._again(trial, began, victim) for trial in hit)
+        if fault == "hung":
+            victim.send(signal.SIGCONT)
+            time.sleep(3.0)
+        late = self._late(victim, hit, began)
+        noticed = self._noticed(hit, began)
+        self._repair(victim, fault)
+        name = NAMES[fault]
+        return Run(name, len(hit), noticed, round(found - began, 2), late, self.options.workers)
+
+    def end(self) -> list[str]:
+        """Lets the search end; what is wrong with it."""
+        (self.folder / "enough").touch()
+        try:
+            code = self.process.wait(timeout=180)
+        except subprocess.TimeoutExpired:
+            return ["the search has not ended"]
+        problems = [] if code == 0 else [f"the search ended with exit code {code}"]
+        return problems + broken(self.folder, self.options.trials, 7)
+
+    def _victim(self) -> Machine:
+        """A worker node that trains something just now."""
+        found: list[Machine] = []
+
+        def look() -> list[Machine]:
+            found[:] = [machine for machine in self.cluster.workers if self._on(machine)]
+            return found
+
+        until(look, 60, "a node trains")
+        return self.chance.choice(found)
+
+    def _on(self, machine: Machine) -> list[str]:
+        """The trials that train on a machine: begun there last, and not decided since."""
+        place: dict[str, str] = {}
+        for line in trained(self.folder):
+            if line["point"] is None:
+                place[line["trial"]] = line["host"]
+        states: dict[str, str] = {}
+        for event in read_events(self.folder / JOURNAL_NAME):
+            if event["kind"] in ("suggested", "started"):
+                states[event["trial"]] = "running"
+            if event["kind"] in ("decided", "failed"):
+                states[event["trial"]] = event["state"]
+        return [t for t, h in place.items() if h == machine.address and states[t] == "running"]
+
+    def _again(self, trial: str, began: float, victim: Machine | None) -> float:
+        """When a trial was heard of again: trained elsewhere, or, without a victim, reported."""
+        found: list[float] = []
+
+        def look() -> bool:
+            if victim is None:
+                found[:] = [at for at in _reported(self.folder, trial) if at > began + 8.0]
+            else:
+                found[:] = [
+                    line["at"]
+                    for line in trained(self.folder)
+                    if (line["trial"], line["at"] > began) == (trial, True)
+                    and line["host"] != victim.address
+                ]
+            found.extend(_ended(self.folder, trial, began))
+            return bool(found)
+
+        until(look, 150, f"{trial} goes on")
+        return min(found)
+
+    def _late(self, victim: Machine, hit: list[str], began: float) -> int:
+        lines = [line for line in trained(self.folder) if line["trial"] in hit]
+        taken = {line["trial"]: line["at"] for line in reversed(lines)
+                 if line["point"] is None and line["at"] > began
+                 and line["host"] != victim.address}  # fmt: skip
+        return sum(
+            line["host"] == victim.address and line["at"] > taken.get(line["trial"], float("inf"))
+            for line in lines
+        )
+
+    def _noticed(self, hit: list[str], began: float) -> float | None:
+        events = read_events(self.folder / JOURNAL_NAME)
+        times = [_at(e) for e in events if e["kind"] == "failed" and e["trial"] in hit]
+        times = [moment for moment in times if moment > began]
+        return round(min(times) - began, 2) if times else None
+
+    def _repair(self, victim: Machine, fault: str) -> None:
+        if fault == "cut8":
+            return
+        victim.kill()
+        victim.mend()
+        # The head must have given the old node up, or there would be four for a while.
+        until(lambda: self.cluster.nodes() == 2, 120, "the node is given up")
+        self.cluster.join(victim)
+        self.cluster.wait()
+
+
+def _reported(folder: Path, trial: str) -> list[float]:
+    events = read_events(folder / JOURNAL_NAME)
+    return [_at(e) for e in events if e["kind"] == "reported" and e["trial"] == trial]
+
+
+def _ended(folder: Path, trial: str, began: float) -> list[float]:
+    """When a trial ended after all, its last report having been on its way."""
+    ends = [
+        _at(event)
+        for event in read_events(folder / JOURNAL_NAME)
+        if event["kind"] == "decided" and event["trial"] == trial and event["state"] in FINAL
+    ]
+    return [at for at in ends if at > began]
+
+
+def _at(event: Any) -> float:
+    return datetime.fromisoformat(event["time"]).timestamp()
+
+
+def summarise(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One entry a fault, in the form of benchmarks/faults.json."""
+    found = []
+    for fault, promise in PROMISES.items():
+        runs = [line for line in lines if line["fault"] == fault]
+        if not runs:
+            continue
+        good = [line["recovery_seconds"] for line in runs if not line["problems"]]
+        found.append(
+            {
+                "fault": fault,
+                "promise": promise,
+                "test": TEST,
+                "runs": len(runs),
+                "survived": len(good),
+                "recovery_median_seconds": round(statistics.median(good), 1) if good else None,
+                "recovery_worst_seconds": round(max(good), 1) if good else None,
+                "ray_seconds": RAY_SECONDS.get(fault),
+                "late_steps_refused": sum(line["late"] for line in runs),
+            }
+        )
+    return found
+
+
+def session(
+    cluster: Cluster, root: Path, fault: str, options: argparse.Namespace
+) -> list[dict[str, Any]]:
+    """Runs one search with the faults that it gets, and compares it with an undisturbed one."""
+    folder = root / f"search-{fault}"
+    work = Session(cluster, folder, options)
+    runs = []
+    for number in range(options.runs):
+        runs.append(work.make(fault))
+        print(f"{fault} {number + 1}: {json.dumps(asdict(runs[-1]))}", file=sys.stderr, flush=True)
+    problems = work.end()
+    if options.workers == 1:
+        twin = root / "twin"
+        if not twin.is_dir():
+            problems += Session(cluster, twin, options).end()
+        if decisions(folder) != decisions(twin):
+            problems.append("the decisions are not those of the undisturbed search")
+    for problem in problems:
+        print(f"{fault}: {problem}", file=sys.stderr, flush=True)
+    return [{**asdict(run), "problems": problems} for run in runs]
+
+
+def main() -> None:
+    """Makes the faults, writes what came of them; exit code 1 where an invariant did not hold."""
+    options = _options()
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(143))
+    lines = []
+    with tempfile.TemporaryDirectory(prefix="toprung-nodes-") as folder:
+        root = Path(folder)
+        try:
+            with network(["head", "worker1", "worker2"], root / "machines") as machines:
+                cluster = Cluster(machines, root)
+                unexpected = cluster.unexpected_ports()
+                print(f"ports that are not in the README: {unexpected}", file=sys.stderr)
+                for fault in options.faults:
+                    lines += session(cluster, root, fault, options)
+        finally:
+            if options.logs:
+                shutil.copytree(root, options.logs, dirs_exist_ok=True,
+                                ignore=shutil.ignore_patterns("sockets", "ray"))  # fmt: skip
+    earlier = RUNS.read_text().splitlines() if options.add and RUNS.exists() else []
+    kept = [json.loads(line) for line in earlier] + lines
+    if not options.dry:
+        RUNS.write_text("".join(json.dumps(line) + "\n" for line in kept))
+        SUMMARY.write_text(json.dumps(summarise(kept), indent=2) + "\n")
+    print(json.dumps(summarise(kept), indent=2))
+    sys.exit(bool(unexpected) or any(line["problems"] for line in lines))
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--runs", type=int, default=20, help="of each fault")
+    parser.add_argument("--faults", nargs="+", choices=list(NAMES), default=list(NAMES))
+    parser.add_argument("--workers", type=int, default=2, help="trials at a time")
+    parser.add_argument("--trials", type=int, default=300, help="most that a search may need")
+    parser.add_argument("--seconds", type=float, default=0.5, help="of a trial's step; it has 9")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--add", action="store_true", help="to the runs that were written before")
+    parser.add_argument("--dry", action="store_true", help="write nothing")
+    parser.add_argument("--logs", type=Path, default=None, help="folder to keep all logs in")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

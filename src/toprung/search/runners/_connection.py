@@ -1,0 +1,104 @@
+"""Joins a cluster, or starts a Ray on this machine; says in words what stands in the way."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import ray
+from ray._private import ray_constants
+from ray.exceptions import RayError
+
+from toprung.core.errors import FixEnvironment
+from toprung.search.runners._access import (
+    TOKEN_ADVICE,
+    close_token_file,
+    make_token,
+    refuse_open,
+    refuses,
+)
+
+
+def connect(address: str | None, *, trusts_open: bool) -> None:
+    """Makes this process a driver of a cluster; does nothing where it is one already.
+
+    Args:
+        address: of a running cluster, as ``ray.init`` takes it; None starts a local Ray.
+        trusts_open: whether a cluster will do that is not of this machine and asks for no token.
+
+    Raises:
+        FixEnvironment: no cluster there, a token that it refuses, or none that it asks for.
+    """
+    if ray.is_initialized():
+        return
+    if (address or "").startswith("ray://"):
+        raise FixEnvironment(
+            f"'{address}' is a Ray Client address, and Tune does not run through it. Give "
+            f"the head's own address, host:port, or 'auto' on a machine of the cluster."
+        )
+    if address is None:
+        make_token()
+    close_token_file()
+    if address is not None and ":" in address and refuses(address):
+        text = f"The Ray cluster at {address} refuses this driver's token, or its lack of one."
+        raise FixEnvironment(f"{text} {TOKEN_ADVICE}")
+    # Ray puts its own handler for SIGTERM in the place of the caller's. Its processes must not
+    # go down with the terminal: what is ignored here they ignore too.
+    alone = threading.current_thread() is threading.main_thread()
+    before = {name: signal.getsignal(name) for name in (signal.SIGTERM, signal.SIGHUP)}
+    if alone:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        _init(address)
+    finally:
+        for name, handler in before.items() if alone else ():
+            signal.signal(name, handler)
+    if address is not None and not trusts_open:
+        _refuse_open()
+
+
+def _init(address: str | None) -> None:
+    local: dict[str, Any] = {"num_cpus": os.cpu_count(), "object_store_memory": 1 << 30}
+    try:
+        with _loopback() if address is None else nullcontext():
+            ray.init(
+                address=address or "local",
+                include_dashboard=False if address is None else None,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                **(local if address is None else {}),
+            )
+    except (ConnectionError, RuntimeError, ValueError, RayError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise FixEnvironment(
+            f"No Ray cluster lets this driver in at '{address}': {reason}. Start one with 'ray "
+            f"start --head', or leave --address out to run on this machine. Where the cluster "
+            f"asks for a token: {TOKEN_ADVICE}"
+        ) from None
+
+
+@contextmanager
+def _loopback() -> Iterator[None]:
+    """A Ray that is started in the block listens on 127.0.0.1 alone, as on macOS and Windows.
+
+    Ray has no argument for that: it takes the machine's own address in the place of a loopback's.
+    """
+    before = ray_constants.ENABLE_RAY_CLUSTER
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
+
+
+def _refuse_open() -> None:
+    try:
+        refuse_open(ray.get_runtime_context().gcs_address)
+    except FixEnvironment:
+        ray.shutdown()
+        raise

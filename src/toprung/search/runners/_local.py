@@ -1,0 +1,70 @@
+"""A Ray that this process has started: which of its processes it cannot do without."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+from toprung.core.errors import FixEnvironment
+from toprung.core.processes import descendants, end_descendants
+
+_VITAL = ("gcs_server", "raylet")
+
+
+class LocalRay:
+    """Watches over the head and the raylet below this process; of another machine's it knows none.
+
+    Attributes:
+        is_lost: whether one of them is gone.
+    """
+
+    def __init__(self) -> None:
+        """Takes note of those that are there."""
+        named = {process: _name(process) for process in descendants(os.getpid())}
+        self._vital = {process: name for process, name in named.items() if name in _VITAL}
+        self.is_lost = False
+
+    def check(self) -> None:
+        """Ends what is left of a Ray that has lost its head or its raylet.
+
+        Raises:
+            FixEnvironment: it is gone; with what to do.
+        """
+        gone = [name for process, name in self._vital.items() if _name(process) != name]
+        if gone:
+            self.is_lost = True
+            end_descendants()
+            # Ray's own farewell would wait for a head that is gone, a minute and more.
+            atexit.register(_leave_at_once)
+            raise FixEnvironment(
+                f"Ray on this machine has lost its {gone[0]}. Nothing that was journaled is lost: "
+                f"resume, and the search goes on where it is with a new Ray."
+            )
+
+
+def _leave_at_once() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(FixEnvironment.exit_code)
+
+
+def _name(process: int) -> str:
+    """The name of a process that lives; empty where it does not."""
+    try:
+        name, _, rest = Path(f"/proc/{process}/stat").read_text(errors="replace").rpartition(")")
+    except OSError:
+        return ""
+    return "" if rest.split()[0] == "Z" else name.partition("(")[2]
+
+
+def memory_kills() -> int:
+    """How often this machine's kernel has killed a process for want of memory."""
+    try:
+        lines = Path("/proc/vmstat").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) for line in lines if line.startswith("oom_kill "))

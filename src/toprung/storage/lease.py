@@ -1,0 +1,118 @@
+"""A sign of life of the driver at work, so that nobody takes a search from it by mistake."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+from dataclasses import asdict
+from threading import Event, Thread
+from typing import Any
+
+from toprung.core.errors import FixEnvironment
+from toprung.storage.segments import Writer
+from toprung.storage.store import Store
+
+DRIVER = "driver.json"
+BEAT_SECONDS = 5.0
+PATIENCE_SECONDS = 16.0
+
+
+class Lease:
+    """An object that its holder writes again every few seconds.
+
+    No clock is compared: who comes looks whether the object changes within its patience. Nothing
+    rests on the lease alone; a holder that slept through its own end is fenced by the segments.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        writer: Writer,
+        *,
+        beat_seconds: float | None = None,
+        patience_seconds: float | None = None,
+    ) -> None:
+        """Prepares the lease of a search.
+
+        Args:
+            store: of the search.
+            writer: who takes it.
+            beat_seconds: between two signs of life; ``BEAT_SECONDS``.
+            patience_seconds: without one until a holder counts as dead; ``PATIENCE_SECONDS``.
+        """
+        self._store, self._writer = store, writer
+        self._beat = BEAT_SECONDS if beat_seconds is None else beat_seconds
+        self._patience = PATIENCE_SECONDS if patience_seconds is None else patience_seconds
+        self._over = Event()
+        self._thread = Thread(target=self._live, name="lease", daemon=True)
+        self._beats = 0
+
+    def take(self) -> None:
+        """Takes the lease, where needed after waiting for a sign of life of its holder.
+
+        Raises:
+            FixEnvironment: another driver is at work on the search.
+        """
+        held = self._read()
+        if held is not None and not _is_dead(held, self._writer):
+            self._wait(held)
+        self._write()
+        self._thread.start()
+
+    def give_back(self, *, leave: bool = False) -> None:
+        """Ends the signs of life; ``leave`` keeps the object, which is another's by now."""
+        self._over.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        if not leave:
+            # It only saves the next one a wait.
+            with suppress(OSError):
+                self._store.delete([DRIVER])
+
+    def _wait(self, held: dict[str, Any]) -> None:
+        waited = 0.0
+        while waited < self._patience:
+            step = min(self._beat / 2, self._patience - waited)
+            self._over.wait(step)
+            waited += step
+            now = self._read()
+            if now is None:
+                return
+            if now != held:
+                who = f"pid {now.get('pid')} on {now.get('host')}"
+                raise FixEnvironment(
+                    f"{self._store.url}: another driver is at work on this search ({who}). "
+                    f"Wait for it, or stop that process, then try again."
+                )
+
+    def _live(self) -> None:
+        while not self._over.wait(self._beat):
+            # A sign of life that is late costs nothing; the next one may get through.
+            with suppress(OSError):
+                self._write()
+
+    def _write(self) -> None:
+        self._beats += 1
+        said = {**asdict(self._writer), "beat": self._beats}
+        self._store.put(DRIVER, json.dumps(said).encode())
+
+    def _read(self) -> dict[str, Any] | None:
+        try:
+            said = json.loads(self._store.get(DRIVER))
+        except (FileNotFoundError, ValueError):
+            return None
+        return said if isinstance(said, dict) else None
+
+
+def _is_dead(held: dict[str, Any], own: Writer) -> bool:
+    """Whether the holder was a process of this machine that is no more."""
+    if held.get("host") != own.host or not isinstance(held.get("pid"), int):
+        return False
+    try:
+        os.kill(held["pid"], 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False

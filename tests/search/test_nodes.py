@@ -1,0 +1,56 @@
+"""Every node of a cluster is asked, each for itself."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+
+import pytest
+import ray
+from ray import cloudpickle
+from ray.cluster_utils import Cluster
+
+from toprung.search.runners.inline import Inline
+from toprung.search.runners.ray import Ray
+
+pytestmark = pytest.mark.timeout(240)
+# A worker cannot import this file: others have a package named tests too.
+cloudpickle.register_pickle_by_value(sys.modules[__name__])
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """A cluster of two nodes on this machine."""
+    ray.shutdown()
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    cluster.add_node(num_cpus=1)
+    ray.init(address=cluster.address, log_to_driver=False)
+    yield cluster.address
+    ray.shutdown()
+    cluster.shutdown()
+
+
+def parent() -> int:
+    """The node's own process, whose child runs this."""
+    return os.getppid()
+
+
+def refuse() -> None:
+    raise OSError("read-only")
+
+
+def test_each_node_answers_for_itself(address: str) -> None:
+    found = Ray(address=address).on_each_node(parent)
+    assert len(found) == 2
+    assert len({answer for answer in found.values() if isinstance(answer, int)}) == 2
+    assert all(":" in name for name in found)
+
+
+def test_a_node_that_fails_answers_with_its_error(address: str) -> None:
+    found = Ray(address=address).on_each_node(refuse)
+    assert [("read-only" in str(error)) for error in found.values()] == [True, True]
+
+
+def test_without_a_cluster_this_machine_alone_is_asked() -> None:
+    assert list(Inline().on_each_node(os.getpid).values()) == [os.getpid()]
