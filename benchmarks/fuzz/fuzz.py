@@ -42,19 +42,83 @@ def main() -> None:
         return
     base = options.base or Path(tempfile.gettempdir()) / f"toprung-fuzz-base-{os.getuid()}"
     _build(base)
-    first, last = state["next"], options.cases
-    if options.only is not None:
-        first, last = options.only, options.only + 1
-    began = time.monotonic()
-    while first < last and time.monotonic() - began < options.minutes * 60:
-        first = _work(state, base, (first, min(last, first + AT_ONCE)), options, began)
-        if options.only is None:
-            state["next"] = first
-            _save(state, options)
-        if state["failures"] and not options.go_on:
-            break
+    run = Run(state, base, options)
+    threads = [threading.Thread(target=run.work) for _ in range(options.workers)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
     print(json.dumps(_told(state), indent=2))
     sys.exit(bool(state["failures"]))
+
+
+class Run:
+    """Spans of cases, each in a process of its own, several at a time.
+
+    Args:
+        state: what was found so far; a span counts when it is through.
+        base: folder of the sound files.
+        options: of the command line.
+    """
+
+    def __init__(self, state: dict[str, Any], base: Path, options: argparse.Namespace) -> None:
+        self.state, self.base, self.options = state, base, options
+        self.ends = time.monotonic() + options.minutes * 60
+        self.lock = threading.Lock()
+        first, last = 0, options.cases
+        if options.only is not None:
+            first, last = options.only, options.only + 1
+        spans = [(at, min(last, at + AT_ONCE)) for at in range(first, last, AT_ONCE)]
+        self.spans = [span for span in spans if list(span) not in state["done"]]
+
+    def work(self) -> None:
+        """Takes span after span, until none is left, the time is over or a case has failed."""
+        while time.monotonic() < self.ends:
+            with self.lock:
+                if not self.spans or (self.state["failures"] and not self.options.go_on):
+                    return
+                span = self.spans.pop(0)
+            found = _new()
+            at = span[0]
+            while at < span[1] and time.monotonic() < self.ends:
+                at = self._part(found, at, span[1])
+                if found["failures"] and not self.options.go_on:
+                    break
+            with self.lock:
+                if at == span[1] or found["failures"]:
+                    _merge(self.state, found, span if at == span[1] else None)
+                    _save(self.state, self.options)
+
+    def _part(self, found: dict[str, Any], first: int, last: int) -> int:
+        """Runs cases in one process; returns the number of the next case."""
+        command = [sys.executable, str(HERE / "worker.py"), str(self.base)]
+        command += map(str, (self.state["seed"], first, last))
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=_environment()
+        )
+        lines: queue.SimpleQueue[str] = queue.SimpleQueue()
+        threading.Thread(target=_read, args=(process.stdout, lines), daemon=True).start()
+        at, current = first, {"begins": first, "kind": "?"}
+        problem = ""
+        try:
+            while said := json.loads(lines.get(timeout=WAIT_SECONDS) or "null"):
+                if "begins" in said:
+                    current = said
+                    continue
+                at = said["case"] + 1
+                _count(found, said)
+                if time.monotonic() > self.ends or ("failure" in said and not self.options.go_on):
+                    return at
+        except queue.Empty:
+            problem = f"no word for {WAIT_SECONDS:.0f} s"
+        finally:
+            process.kill()
+            errors = process.communicate()[1]
+        if at < last:
+            problem = problem or f"the process ended with {process.returncode}: {errors[-2000:]}"
+            _count(found, {"case": current["begins"], "kind": current["kind"], "failure": problem})
+            return int(current["begins"]) + 1
+        return at
 
 
 def _build(base: Path) -> None:
@@ -66,52 +130,6 @@ def _build(base: Path) -> None:
         sys.exit(f"the sound files could not be made:\n{done.stdout}{done.stderr}")
 
 
-def _work(
-    state: dict[str, Any],
-    base: Path,
-    span: tuple[int, int],
-    options: argparse.Namespace,
-    began: float,
-) -> int:
-    """Runs cases in one process; returns the number of the next case."""
-    command = [sys.executable, str(HERE / "worker.py"), str(base), str(state["seed"])]
-    command += [str(number) for number in span]
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=_environment()
-    )
-    assert process.stdout is not None
-    lines: queue.SimpleQueue[str] = queue.SimpleQueue()
-    reader = threading.Thread(target=_read, args=(process.stdout, lines), daemon=True)
-    reader.start()
-    at, current = span[0], {"begins": span[0], "kind": "?"}
-    try:
-        while True:
-            said = json.loads(lines.get(timeout=WAIT_SECONDS) or "null")
-            if said is None:
-                break
-            if "begins" in said:
-                current = said
-                continue
-            at = said["case"] + 1
-            _count(state, said)
-            if "failure" in said and not options.go_on:
-                return at
-            if time.monotonic() - began > options.minutes * 60:
-                return at
-    except queue.Empty:
-        text = f"no word for {WAIT_SECONDS:.0f} s"
-        _count(state, {"case": current["begins"], "kind": current["kind"], "failure": text})
-        return int(current["begins"]) + 1
-    finally:
-        process.kill()
-        errors = process.communicate()[1]
-    if at < span[1]:
-        text = f"the process ended with {process.returncode}: {errors[-2000:]}"
-        _count(state, {"case": current["begins"], "kind": current["kind"], "failure": text})
-        return int(current["begins"]) + 1
-    return at
-
-
 def _read(stream: Any, lines: queue.SimpleQueue[str]) -> None:
     for line in stream:
         if line.startswith("{"):
@@ -119,16 +137,31 @@ def _read(stream: Any, lines: queue.SimpleQueue[str]) -> None:
     lines.put("")
 
 
-def _count(state: dict[str, Any], said: dict[str, Any]) -> None:
-    counts = state["counts"].setdefault(said["kind"], {})
+def _new() -> dict[str, Any]:
+    return {"counts": {}, "failures": [], "most_seconds": 0.0, "most_memory": 0}
+
+
+def _count(found: dict[str, Any], said: dict[str, Any]) -> None:
+    counts = found["counts"].setdefault(said["kind"], {})
     name = "failed" if "failure" in said else said["outcome"]
     counts[name] = counts.get(name, 0) + 1
     for what in ("seconds", "memory"):
-        state[f"most_{what}"] = max(state[f"most_{what}"], said.get(what, 0))
+        found[f"most_{what}"] = max(found[f"most_{what}"], said.get(what, 0))
     if "failure" in said:
-        if not state["failures"]:
-            print(f"case {said['case']} ({said['kind']}) failed:\n{said['failure']}", flush=True)
-        state["failures"].append(said)
+        print(f"case {said['case']} ({said['kind']}) failed:\n{said['failure']}", flush=True)
+        found["failures"].append(said)
+
+
+def _merge(state: dict[str, Any], found: dict[str, Any], span: tuple[int, int] | None) -> None:
+    for kind, counts in found["counts"].items():
+        own = state["counts"].setdefault(kind, {})
+        for name, count in counts.items():
+            own[name] = own.get(name, 0) + count
+    for what in ("most_seconds", "most_memory"):
+        state[what] = max(state[what], found[what])
+    state["failures"] += found["failures"]
+    if span is not None:
+        state["done"].append(list(span))
 
 
 def _environment() -> dict[str, str]:
@@ -137,8 +170,7 @@ def _environment() -> dict[str, str]:
 
 
 def _open(options: argparse.Namespace) -> dict[str, Any]:
-    new = {"seed": options.seed, "next": 0, "counts": {}, "failures": []}
-    new |= {"most_seconds": 0.0, "most_memory": 0}
+    new = {"seed": options.seed, "done": [], **_new()}
     if options.out and options.out.is_file() and options.only is None:
         found: dict[str, Any] = json.loads(options.out.read_text(encoding="utf-8"))
         if found["seed"] == options.seed:
@@ -191,6 +223,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=1e9, help="stop then; a later run goes on")
     parser.add_argument("--only", type=int, help="run this case alone")
+    parser.add_argument("--workers", type=int, default=1, help="processes at a time")
     parser.add_argument("--go-on", action="store_true", help="do not stop at the first failure")
     parser.add_argument("--out", type=Path, help="JSON of what was found; also the place to go on")
     parser.add_argument("--render", action="store_true", help="print the page of --out")

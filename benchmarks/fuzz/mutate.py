@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import random
@@ -103,17 +104,22 @@ def mutate_tree(chance: random.Random, tree: Any, words: list[Any] | None = None
         if kind == 0 and holder is not box:
             del holder[key]
         elif kind == 1 and isinstance(old, dict):
-            old[str(chance.choice(words or HOSTILE))[:200]] = chance.choice(HOSTILE)
+            old[str(chance.choice(words or HOSTILE))[:200]] = _odd(chance)
         elif kind == 2 and isinstance(old, list):
-            old.extend([chance.choice(HOSTILE)] * chance.choice((1, 3, 300)))
+            old.extend(_odd(chance) for _ in range(chance.choice((1, 3, 300))))
         elif kind == 3 and isinstance(old, int | float):
             other = [-old, old * 10**6, old + 0.5, str(old), [old], 2 ** chance.randrange(70)]
             holder[key] = chance.choice(other)
         elif kind == 4 and isinstance(old, str):
             holder[key] = chance.choice((old * 100, old[::-1], old + "\0", "../" + old, "/" + old))
         else:
-            holder[key] = chance.choice(HOSTILE)
+            holder[key] = _odd(chance)
     return box[""]
+
+
+def _odd(chance: random.Random) -> Any:
+    """One of the hostile values, of which none is shared between two places."""
+    return copy.deepcopy(chance.choice(HOSTILE))
 
 
 def _pick(chance: random.Random, holder: Any) -> tuple[Any, Any]:

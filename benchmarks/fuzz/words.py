@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 from typing import Any
 
@@ -39,7 +40,11 @@ def random_tree(chance: random.Random, depth: int = 4) -> Any:
     """A value of known words, odd scalars, lists and mappings."""
     kind = chance.random()
     if depth == 0 or kind < 0.45:
-        scalars = [chance.choice(HOSTILE), chance.choice(WORDS), chance.randint(-3, 99)]
+        scalars = [
+            copy.deepcopy(chance.choice(HOSTILE)),
+            chance.choice(WORDS),
+            chance.randint(-3, 99),
+        ]
         return chance.choice([*scalars, chance.random()])
     if kind < 0.65:
         return [random_tree(chance, depth - 1) for _ in range(chance.randrange(4))]

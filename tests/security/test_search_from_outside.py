@@ -41,7 +41,9 @@ class Watched:
 
 
 @pytest.fixture(scope="module")
-def watched(tmp_path_factory: pytest.TempPathFactory, write_spec: Callable[..., Path]) -> Watched:
+def watched(
+    tmp_path_factory: pytest.TempPathFactory, write_spec: Callable[..., Path]
+) -> Iterator[Watched]:
     """A search of four trials of which two fail, each quoting the tokens of the environment."""
     root = tmp_path_factory.mktemp("watched")
     home, session = root / "home", root / "ray"
@@ -57,7 +59,8 @@ def watched(tmp_path_factory: pytest.TempPathFactory, write_spec: Callable[..., 
         ensemble={"uniform": {"members": 1, "candidates": 1}},
     )
     environment = {name: value for name, value in os.environ.items() if "RAY_AUTH" not in name}
-    environment |= {**PLANTED, "HOME": str(home), "RAY_TMPDIR": str(_short(session))}
+    link = _short(session)
+    environment |= {**PLANTED, "HOME": str(home), "RAY_TMPDIR": str(link)}
     environment["PYTHONPATH"] = os.pathsep.join([str(HERE), *sys.path])
     found = Watched(root / "results", home, session)
     command = [sys.executable, str(HERE / "leaky_search.py"), str(spec), str(found.results), "ray"]
@@ -70,7 +73,8 @@ def watched(tmp_path_factory: pytest.TempPathFactory, write_spec: Callable[..., 
             time.sleep(0.1)
         output.seek(0)
         found.output, found.code = output.read(), process.returncode
-    return found
+    yield found
+    link.unlink()
 
 
 def _short(folder: Path) -> Path:

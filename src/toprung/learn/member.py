@@ -226,6 +226,8 @@ def _read_member(path: Path) -> dict[str, Any]:
     if found != facts.get("weights_sha256"):
         raise FixEnvironment(f"{path / WEIGHTS} is not the file that was saved; copy it again.")
     wrong = _beyond(facts.get("values"))
+    if facts.get("precision") not in ("float32", "bfloat16"):
+        wrong = f"precision {str(facts.get('precision'))[:60]!r}"
     if wrong:
         raise FixEnvironment(f"{path / _MEMBER}: {wrong}, which no trial has.")
     return facts

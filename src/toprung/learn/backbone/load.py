@@ -19,6 +19,9 @@ from toprung.learn.backbone.card import Card
 from toprung.learn.backbone.folder import check_folder, check_tokenizer, unreadable
 from toprung.learn.backbone.locate import Loaded, verify
 
+_TRIED = ["", "a b.", "\u00e9\u4ed6 \U0001f381 \u202e x" * 9]
+"""What some tokenizers fail over that were read without complaint: words that they do not know."""
+
 
 def load_backbone(card: Card, device: str = "cpu") -> Loaded:
     """The card's encoder and tokenizer, from this process's memory where it was loaded before.
@@ -43,7 +46,11 @@ def load_tokenizer(folder: Path) -> Any:
     """
     check_tokenizer(folder)
     try:
-        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        tokenizer: Any = AutoTokenizer.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
+        tokenizer(_TRIED, truncation=True, max_length=8, verbose=False)
+        return tokenizer
     # What transformers raises over foreign files may be anything; the library of tokenizers also
     # panics, which is no Exception.
     except BaseException as error:

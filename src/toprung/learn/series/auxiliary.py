@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 _SMALLEST = 1e-6
+_MOST_CLASSES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,10 @@ class Target:
     classes: int
     mean: float = 0.0
     deviation: float = 1.0
+
+    def __post_init__(self) -> None:
+        if type(self.classes) is not int or not 0 <= self.classes <= _MOST_CLASSES:
+            raise ValueError(f"{str(self.classes)[:60]} is no number of classes")
 
     @property
     def outputs(self) -> int:

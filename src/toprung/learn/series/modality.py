@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from toprung.data.series import Array, Series, Shape
 from toprung.learn.series.settings import Derived
 
 _SMALLEST = 1e-6
+_MOST_STEPS = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -50,9 +52,21 @@ class Modality:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Modality:
-        """The modality that ``to_json`` wrote."""
+        """The modality that ``to_json`` wrote.
+
+        Raises:
+            ValueError: it did not: a size, a kind or a scale that no training gives.
+        """
         mean, deviation = tuple(value["mean"]), tuple(value["deviation"])
-        return cls(**{**value, "mean": mean, "deviation": deviation})
+        found = cls(**{**value, "mean": mean, "deviation": deviation})
+        sizes = (found.steps, found.channels)
+        numbers = all(type(n) in (int, float) and math.isfinite(n) for n in (*mean, *deviation))
+        if not all(type(size) is int and 0 < size <= _MOST_STEPS for size in sizes) or not numbers:
+            raise ValueError(f"the modality {str(found.name)[:60]!r} has no sound size or scale")
+        width = derive(np.zeros((1, 1, found.channels), np.float32), found.derived).shape[2]
+        if not isinstance(found.name, str) or not len(mean) == len(deviation) == width:
+            raise ValueError(f"the modality {str(found.name)[:60]!r} is not scaled by channel")
+        return found
 
 
 def measure_modalities(series: Series, derived: Derived = "none") -> tuple[Modality, ...]:

@@ -6,9 +6,12 @@ import logging
 import os
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import ray
+from ray._private import ray_constants
 from ray.exceptions import RayError
 
 from toprung.core.errors import FixEnvironment
@@ -62,13 +65,14 @@ def connect(address: str | None, *, trusts_open: bool) -> None:
 def _init(address: str | None) -> None:
     local: dict[str, Any] = {"num_cpus": os.cpu_count(), "object_store_memory": 1 << 30}
     try:
-        ray.init(
-            address=address or "local",
-            include_dashboard=False if address is None else None,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            **(local if address is None else {}),
-        )
+        with _loopback() if address is None else nullcontext():
+            ray.init(
+                address=address or "local",
+                include_dashboard=False if address is None else None,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                **(local if address is None else {}),
+            )
     except (ConnectionError, RuntimeError, ValueError, RayError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise FixEnvironment(
@@ -76,6 +80,20 @@ def _init(address: str | None) -> None:
             f"start --head', or leave --address out to run on this machine. Where the cluster "
             f"asks for a token: {TOKEN_ADVICE}"
         ) from None
+
+
+@contextmanager
+def _loopback() -> Iterator[None]:
+    """A Ray that is started in the block listens on 127.0.0.1 alone, as on macOS and Windows.
+
+    Ray has no argument for that: it takes the machine's own address in the place of a loopback's.
+    """
+    before = ray_constants.ENABLE_RAY_CLUSTER
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
 
 
 def _refuse_open() -> None:
