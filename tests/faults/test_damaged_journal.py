@@ -11,6 +11,7 @@ import pytest
 from toprung.core.clock import VirtualClock
 from toprung.core.errors import FixEnvironment
 from toprung.trial.journal import Journal, read_events
+from toprung.trial.report import Report
 
 
 @pytest.fixture
@@ -21,7 +22,9 @@ def write(tmp_path: Path) -> Callable[..., Path]:
         with Journal(tmp_path, VirtualClock()) as journal:
             journal.append("opened", **{"version": "0.1.0", "format": 1, **opened})
             for number in range(4):
-                journal.append("reported", trial="t0001", metrics={"accuracy": 0.5 + number / 10})
+                metrics = {"accuracy": 0.5 + number / 10}
+                report = Report("t0001", number + 1, metrics, 1.0, "c")
+                journal.append("reported", **report.to_json())
         return journal.path
 
     return make

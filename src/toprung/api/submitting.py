@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import shlex
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 from toprung import __version__
 from toprung.api.opening import Settings
+from toprung.core.clock import SystemClock
 from toprung.core.errors import FixSpec, Problem
 from toprung.learn.backbone.card import card_names
 from toprung.search.servers._base import Job, JobServer, Unreachable
@@ -148,8 +149,8 @@ def _running(server: JobServer, name: str, results: str) -> Sent | None:
 def _send(
     server: JobServer, words: Sequence[str], name: str, settings: Settings, folder: Path
 ) -> Sent:
-    stamp = datetime.now(UTC).strftime("%m%d-%H%M%S")
-    job = f"toprung-{name}-{stamp}-{secrets.token_hex(2)}"
+    digits = re.sub(r"\D", "", SystemClock().stamp())
+    job = f"toprung-{name}-{digits[4:8]}-{digits[8:14]}-{secrets.token_hex(2)}"
     given = ["--address", "auto", "--results", settings.results]
     if settings.priority != 1.0:
         given += ["--priority", f"{settings.priority:g}"]
