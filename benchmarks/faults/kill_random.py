@@ -213,6 +213,7 @@ def _recover(
         tally.hard += 1
         print(f"the driver hung after its {victim} was killed", file=sys.stderr)
     life.end()
+    reports = life.reports()  # some may have come before it ended
     life = again()
     life.works_on(reports, _GONE_SECONDS)
     return life
