@@ -54,7 +54,8 @@ def measure(options: argparse.Namespace, root: Path) -> dict[str, Any]:
     own = {**environment(), "HOME": str(root), "RAY_AUTH_MODE": "token"}
     env = {**os.environ, **ports, **own}
     words = [f"--num-cpus={options.cpus}", "--object-store-memory=80000000"]
-    words += [f"--temp-dir={root}/ray"]
+    words += [f"--temp-dir={root}/ray", f"--dashboard-agent-listen-port={free_port()}"]
+    words += [f"--ray-client-server-port={free_port()}"]
     log = (root / "log").open("ab")
     head = subprocess.Popen(
         ["bash", str(SCRIPT), *words], env=env, stdout=log, stderr=log, start_new_session=True

@@ -45,8 +45,6 @@ PROMISES = {
     "network cut for 8 s": "nothing is lost: its trials are waited for, or go on elsewhere",
     "network cut for good": "its trials go on elsewhere from their last checkpoint",
 }
-RAY_SECONDS = {"node killed": 13.9, "node hung, then continued": 63.8, "network cut for good": 62.6}
-"""What Ray 2.60 with its defaults takes to notice, measured before."""
 NAMES = {"killed": "node killed", "hung": "node hung, then continued",
          "cut8": "network cut for 8 s", "cut": "network cut for good"}  # fmt: skip
 
@@ -226,8 +224,6 @@ def summarise(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
                 "survived": len(good),
                 "recovery_median_seconds": round(statistics.median(good), 1) if good else None,
                 "recovery_worst_seconds": round(max(good), 1) if good else None,
-                "ray_seconds": RAY_SECONDS.get(fault),
-                "late_steps_refused": sum(line["late"] for line in runs),
             }
         )
     return found

@@ -46,7 +46,7 @@ def test_a_file_is_recognised_whatever_it_is_called(name: str, tmp_path: Path) -
         (b"cluster_name: &a x\nprovider: *a\n", "aliases"),
         (b"!!python/object/apply:os.system [echo]\n", "describes no cluster"),
         (b"\xff\xfe\x00", "not UTF-8"),
-        (b"a: " + b"[" * 5000, "describes no cluster"),
+        (b"a: " + b"[" * 5000, "nested deeper"),
         (b"#" * 300_000, "larger than"),
     ],
     ids=range(9),

@@ -86,6 +86,9 @@ def head() -> Iterator[Head]:
         env |= {"PYTHONPATH": os.pathsep.join([source, os.environ.get("PYTHONPATH", "")])}
         words = ["bash", str(ROOT / "clusters" / "this_machine.sh"), "--num-cpus=2"]
         words += [f"--temp-dir={home}/ray", "--object-store-memory=80000000"]
+        # Ray's defaults for these may be taken by a Ray of another test.
+        words += [f"--dashboard-agent-listen-port={free_port()}"]
+        words += [f"--ray-client-server-port={free_port()}"]
         process = subprocess.Popen(
             words, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             start_new_session=True,

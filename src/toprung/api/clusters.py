@@ -16,7 +16,7 @@ from toprung.core.errors import FixSpec
 Kind = Literal["by hand", "ray up", "KubeRay cluster", "KubeRay job", "Slurm"]
 DASHBOARD = "http://127.0.0.1:8265"
 """Where a cluster's dashboard is reached once it is forwarded, or on its own head."""
-_MOST_BYTES = 1 << 18
+_MOST_BYTES, _MOST_DEEP = 1 << 18, 50
 _KNOWN = (
     "Known are scripts that call 'ray start', YAML for 'ray up' (cluster_name, provider), "
     "KubeRay's RayCluster and RayJob, and Slurm scripts (#SBATCH). See clusters/README.md."
@@ -68,12 +68,23 @@ def read_cluster(path: str) -> ClusterFile:
 
 def _documents(path: str, text: str) -> list[Mapping[str, Any]]:
     try:
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
-            raise FixSpec(path, ["has YAML aliases (*name); write the values out."])
+        _refuse_tricks(path, text)
         found = list(yaml.safe_load_all(text))
     except (yaml.YAMLError, ValueError, RecursionError):
         return []  # A script of another kind.
     return [document for document in found if isinstance(document, dict)]
+
+
+def _refuse_tricks(path: str, text: str) -> None:
+    """Refuses what would take long to read, before it is read."""
+    depth = 0
+    for event in yaml.parse(text, yaml.SafeLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if isinstance(event, yaml.AliasEvent):
+            raise FixSpec(path, ["has YAML aliases (*name); write the values out."])
+        if depth > _MOST_DEEP:
+            raise FixSpec(path, [f"is nested deeper than {_MOST_DEEP}. {_KNOWN}"])
 
 
 def _kuberay(path: str, document: Mapping[str, Any]) -> ClusterFile:
