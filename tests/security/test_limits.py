@@ -55,6 +55,9 @@ def test_json_has_a_largest_size_and_depth(tmp_path: Path) -> None:
         file.write_text(text)
         with pytest.raises(ValueError, match="nested too deeply"):
             read_json(file)
+    file.write_text('{"reason": "\\ud800"}')
+    with pytest.raises(ValueError, match="surrogates not allowed"):
+        read_json(file)
     file.write_text("[" + "0," * 600 + "0]")
     with pytest.raises(ValueError, match="more than 1,000 bytes"):
         read_json(file, most_bytes=1000)
