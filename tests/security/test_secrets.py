@@ -66,11 +66,8 @@ def test_the_failure_of_a_trial_quotes_no_secret(
 
 
 def test_the_failure_of_a_trial_can_be_written_whatever_its_words_are() -> None:
-    message = classify(
-        FileNotFoundError(2, "no such file", b"a\xff.csv".decode("utf-8", "surrogateescape"))
-    ).message
-    assert message.encode("utf-8")
-    assert "a?.csv" in message
+    message = classify(ValueError(b"a\xff.csv".decode("utf-8", "surrogateescape"))).message
+    assert message.encode("utf-8").endswith(b"a?.csv")
 
 
 @pytest.mark.parametrize("error", [FixEnvironment, KeyError, OSError])
