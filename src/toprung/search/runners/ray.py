@@ -16,7 +16,6 @@ from typing import Any
 
 import ray
 from ray import tune
-from ray.tune.execution import class_cache
 from ray.tune.search import Searcher
 
 from toprung.core.errors import GiveUp, Interrupted
@@ -141,7 +140,6 @@ class Ray(Runner):
         return min(slots, self.workers or slots)
 
     def _tuner(self, bridge: _Bridge, train: Train, scratch: str) -> tune.Tuner:
-        _keep_keys()
         # The desk asks for no more workers than there are slots, and a cluster may grow.
         os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(max(bridge.slots, _MOST_PENDING))
         worker = tune.with_parameters(Resident, train=train, manners=bridge.manners)
@@ -163,15 +161,6 @@ class Ray(Runner):
 def _place(bundles: Sequence[dict[str, float]], config: dict[str, Any]) -> Any:
     """What Ray is to find for the worker of this configuration."""
     return tune.PlacementGroupFactory([bundles[config.get(WAY, 0)]])
-
-
-def _keep_keys() -> None:
-    """Keeps Tune from handing a cloud's keys to workers as arguments, which all can see.
-
-    Workers of this machine have its environment; those of other nodes use what is theirs.
-    """
-    names = class_cache.ENV_VARS_TO_PROPAGATE
-    class_cache.ENV_VARS_TO_PROPAGATE = {n for n in names if not n.startswith("AWS_")}
 
 
 class _Bridge:
