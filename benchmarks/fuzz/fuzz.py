@@ -212,6 +212,9 @@ def render(told: dict[str, Any]) -> str:
     for kind, counts in sorted(told["counts"].items()):
         cells = [f"{counts.get(name, 0):,}" for name in ("accepted", "refused", "failed")]
         lines.append(f"| {kind} | {' | '.join(cells)} |")
+    if told.get("mended"):
+        lines += ["", "What failed was mended, and is refused with words when it is run again:", ""]
+        lines += [f"- {words}" for words in told["mended"]]
     lines += ["", "`python benchmarks/fuzz/fuzz.py --cases 100000 --out results.json`, in this"]
     lines[-1] += " folder; the page itself: `--render` with the same `--out`."
     return "\n".join(lines)

@@ -35,3 +35,8 @@ def test_mutated_files_are_accepted_or_refused_with_words(sound: Path, tmp_path:
     # It goes on where it stopped: there is nothing left to do.
     again = run("--cases", "300", "--seed", "11", "--base", str(sound), "--out", str(out))
     assert json.loads(again.stdout)["cases"] == 300
+
+
+def test_the_page_of_results_is_that_of_the_record() -> None:
+    done = run("--render", "--out", str(FUZZ.with_name("results.json")))
+    assert done.stdout == FUZZ.with_name("RESULTS.md").read_text(encoding="utf-8")

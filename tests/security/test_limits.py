@@ -55,6 +55,9 @@ def test_json_has_a_largest_size_and_depth(tmp_path: Path) -> None:
         file.write_text(text)
         with pytest.raises(ValueError, match="nested too deeply"):
             read_json(file)
+    file.write_text('{"reason": "\\ud800"}')
+    with pytest.raises(ValueError, match="surrogates not allowed"):
+        read_json(file)
     file.write_text("[" + "0," * 600 + "0]")
     with pytest.raises(ValueError, match="more than 1,000 bytes"):
         read_json(file, most_bytes=1000)
@@ -160,6 +163,8 @@ ARRAYS: dict[str, Callable[[], bytes]] = {
     "texts without letters": lambda: member(header((10**12,), "<U0"), b""),
     "elements of a gigabyte": lambda: member(header((1,), "|V1000000000"), b"\0" * 64),
     "no array": lambda: b"x" * 100,
+    "letters beyond the last": lambda: member(header((2,), "<U1"), b"\xff" * 8),
+    "half a letter": lambda: member(header((2,), "<U1"), b"\x00\xd8\x00\x00" * 2),
     "a header of expressions": lambda: (
         b"\x93NUMPY\x01\x00\x20\x00__import__('os').system('x')    \n"
     ),

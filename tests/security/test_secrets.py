@@ -65,6 +65,11 @@ def test_the_failure_of_a_trial_quotes_no_secret(
     assert "hf_" not in long
 
 
+def test_the_failure_of_a_trial_can_be_written_whatever_its_words_are() -> None:
+    message = classify(ValueError(b"a\xff.csv".decode("utf-8", "surrogateescape"))).message
+    assert message.encode("utf-8").endswith(b"a?.csv")
+
+
 @pytest.mark.parametrize("error", [FixEnvironment, KeyError, OSError])
 @pytest.mark.parametrize("debug", [False, True])
 def test_an_error_on_the_command_line_quotes_no_secret_and_moves_no_terminal(

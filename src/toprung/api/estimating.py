@@ -129,7 +129,7 @@ def estimate(spec: SearchSpec, settings: Settings, like: str | None = None) -> F
 
 def keep_forecast(spec: SearchSpec, forecast: Forecast, folder: Folder) -> None:
     """Keeps a forecast where the search of the same spec finds it when it begins."""
-    folder.root.mkdir(parents=True, exist_ok=True)
+    folder.make_private()
     folder.refresh()
     write_json(folder.forecast, {"spec": spec.resolved, "forecast": forecast.to_json()})
     folder.publish()

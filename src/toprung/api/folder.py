@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -41,6 +41,16 @@ class Folder:
     def push(self) -> Callable[[bytes], None] | None:
         """What a journal's lines are given to before they count; None where nothing is."""
         return None if self.mirror is None else self.mirror.push
+
+    def make_private(self) -> None:
+        """Makes the folders where they are not there, for their owner alone.
+
+        Rows of the data stand in predictions and caches. What cannot be made is told by whoever
+        writes there first.
+        """
+        for folder in (self.root, self.cache):
+            with suppress(OSError):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def at_work(self) -> AbstractContextManager[None]:
         """The block is the one driver of the search.

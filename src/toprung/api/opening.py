@@ -125,6 +125,7 @@ def open_run(spec: SearchSpec, folder: Folder, settings: Settings) -> Iterator[R
         GiveUp: another driver is at work in the folder, or its journal is damaged.
     """
     if folder.store is not None:
+        folder.make_private()
         check_place(folder)
     with folder.at_work(), _opened(spec, folder, settings) as run:
         yield run
@@ -142,6 +143,7 @@ def _opened(spec: SearchSpec, folder: Folder, settings: Settings) -> Iterator[Ru
         for card in spec.cards.values():
             check_backbone(card)
     clock: Clock = runner.clock if isinstance(runner, Virtual) else SystemClock()
+    folder.make_private()
     if not simulated and folder.store is None:
         check_place(folder)
     _begin(spec, folder)
@@ -301,9 +303,6 @@ def _same_clock(spec: SearchSpec, folder: Folder, simulated: bool) -> None:
 def _begin(spec: SearchSpec, folder: Folder) -> None:
     if folder.spec.is_file() and folder.journal.is_file():
         return
-    # Rows of the data are in predictions and caches: for others only if their owner says so.
-    for private in (folder.root, folder.cache):
-        private.mkdir(mode=0o700, parents=True, exist_ok=True)
     write_text(folder.spec, spec.resolved)
     write_json(folder.environment, environment())
 

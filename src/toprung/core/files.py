@@ -84,16 +84,19 @@ def parse_json(text: str) -> Any:
     """The value of a JSON text, wherever the text comes from.
 
     Raises:
-        ValueError: no JSON, or nested too deeply.
+        ValueError: no JSON, nested too deeply, or with half of a surrogate pair, which is no text.
 
     >>> parse_json("[" * 100_000)
     Traceback (most recent call last):
     ValueError: nested too deeply
     """
     try:
-        return json.loads(text)
+        value = json.loads(text)
+        if "\\ud" in text or "\\uD" in text:
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
     except RecursionError:
         raise ValueError("nested too deeply") from None
+    return value
 
 
 def inside(folder: Path, name: str) -> Path:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 _FREE_BYTES = 1 << 26
 _MOST_RATIO = 100
 _PIECE_BYTES = 1 << 24
+_LAST_LETTER = 0x10FFFF
 _PLAIN = "biufcmMUSV"
 DAMAGES = (
     *(EOFError, RuntimeError, NotImplementedError, ValueError, OverflowError, MemoryError),
@@ -62,7 +63,16 @@ def read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[An
             filled += len(piece)
         if filled != size:
             raise EOFError("it ends too early or too late")
+    if dtype.kind == "U":
+        _check_letters(data, dtype)
     return np.ndarray(shape, dtype, data, order="F" if is_fortran else "C")
+
+
+def _check_letters(data: bytearray, dtype: np.dtype[Any]) -> None:
+    """Refuses texts of numbers that stand for no letter: Python cannot hold them, or not write."""
+    points = np.frombuffer(data, np.dtype("u4").newbyteorder(dtype.byteorder))
+    if ((points > _LAST_LETTER) | ((points >= 0xD800) & (points < 0xE000))).any():
+        raise NotAnArray("holds texts with what is no letter")
 
 
 def _read_header(opened: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:

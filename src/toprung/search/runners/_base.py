@@ -110,7 +110,7 @@ def classify(error: BaseException) -> Failure:
 
 
 def _special(error: BaseException) -> Failure | None:
-    said = redact(str(error))
+    said = _said(error)
     text = said.lower()
     names = {kind.__name__ for kind in type(error).__mro__}
     if isinstance(error, TrialDiverged):
@@ -131,6 +131,11 @@ def _special(error: BaseException) -> Failure | None:
 
 
 def _line(error: BaseException) -> str:
-    lines = redact(str(error)).strip().splitlines()
+    lines = _said(error).strip().splitlines()
     name = type(error).__name__
     return f"{name}: {lines[0]}"[:500] if lines else name
+
+
+def _said(error: BaseException) -> str:
+    """An error's words as they can be written: names of files may hold what is no text."""
+    return redact(str(error)).encode("utf-8", "replace").decode("utf-8")

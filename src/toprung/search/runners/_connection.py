@@ -13,6 +13,7 @@ from typing import Any
 import ray
 from ray._private import ray_constants
 from ray.exceptions import RayError
+from ray.tune.execution import class_cache
 
 from toprung.core.errors import FixEnvironment
 from toprung.search.runners._access import (
@@ -34,6 +35,7 @@ def connect(address: str | None, *, trusts_open: bool) -> None:
     Raises:
         FixEnvironment: no cluster there, a token that it refuses, or none that it asks for.
     """
+    _keep_keys()
     if ray.is_initialized():
         return
     if (address or "").startswith("ray://"):
@@ -80,6 +82,15 @@ def _init(address: str | None) -> None:
             f"start --head', or leave --address out to run on this machine. Where the cluster "
             f"asks for a token: {TOKEN_ADVICE}"
         ) from None
+
+
+def _keep_keys() -> None:
+    """Keeps Tune from handing a cloud's keys to workers as arguments, which all can see.
+
+    Workers of this machine have its environment; those of other nodes use what is theirs.
+    """
+    names = class_cache.ENV_VARS_TO_PROPAGATE
+    class_cache.ENV_VARS_TO_PROPAGATE = {n for n in names if not n.startswith("AWS_")}
 
 
 @contextmanager
