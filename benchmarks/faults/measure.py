@@ -84,8 +84,8 @@ def _counted(line: dict[str, Any], cases: Sequence[Xml.Element]) -> Entry:
     held: list[bool] = []
     seconds: list[float] = []
     for case in cases:
-        where = case.attrib["classname"].replace(".", "/") + ".py"
-        if where != file or case.attrib["name"].partition("[")[0] != name:
+        where = case.get("classname", "").replace(".", "/") + ".py"
+        if where != file or case.get("name", "").partition("[")[0] != name:
             continue
         held.append(case.find("failure") is None and case.find("error") is None)
         found = case.findall("properties/property[@name='recovery_seconds']")
