@@ -60,7 +60,8 @@ def _measure(line: dict[str, Any], runs: int) -> Entry:
     for _ in range(runs):
         with tempfile.TemporaryDirectory(prefix="toprung-faults-") as folder:
             report = Path(folder) / "report.xml"
-            words = ["-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}"]
+            words = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "junit_family=xunit1"]
+            words += [f"--junitxml={report}"]
             subprocess.run(
                 [sys.executable, *words, line["test"]],
                 cwd=ROOT,
