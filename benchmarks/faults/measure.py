@@ -60,7 +60,8 @@ def _measure(line: dict[str, Any], runs: int) -> Entry:
     for _ in range(runs):
         with tempfile.TemporaryDirectory(prefix="toprung-faults-") as folder:
             report = Path(folder) / "report.xml"
-            words = ["-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}"]
+            words = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "junit_family=xunit1"]
+            words += [f"--junitxml={report}"]
             subprocess.run(
                 [sys.executable, *words, line["test"]],
                 cwd=ROOT,
@@ -84,8 +85,8 @@ def _counted(line: dict[str, Any], cases: Sequence[Xml.Element]) -> Entry:
     held: list[bool] = []
     seconds: list[float] = []
     for case in cases:
-        where = case.attrib["classname"].replace(".", "/") + ".py"
-        if where != file or case.attrib["name"].partition("[")[0] != name:
+        where = case.get("classname", "").replace(".", "/") + ".py"
+        if where != file or case.get("name", "").partition("[")[0] != name:
             continue
         held.append(case.find("failure") is None and case.find("error") is None)
         found = case.findall("properties/property[@name='recovery_seconds']")

@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -40,26 +40,26 @@ def driver(tmp_path: Path) -> Driver:
     return Driver(Plan(ACCURACY, RESOURCE, 2, seed=7), scheduler, searcher, journal)
 
 
-def when(path: Path, act: Callable[[int], None]) -> threading.Thread:
-    """Acts on the process whose id turns up in a file."""
+def when(path: Path, driver: Driver, number: signal.Signals) -> list[float]:
+    """Signals the process whose id turns up in a file; the search time of that, once it has."""
+    moments: list[float] = []
 
     def wait() -> None:
         while not path.exists() or not path.read_text():
             time.sleep(0.02)
-        act(int(path.read_text()))
+        moments.append(driver.elapsed())
+        os.kill(int(path.read_text()), number)
 
-    thread = threading.Thread(target=wait, daemon=True)
-    thread.start()
-    return thread
+    threading.Thread(target=wait, daemon=True).start()
+    return moments
 
 
-def seconds_between(events: list[Event], first: str, trial: str) -> float:
-    """From the event to the trial's next report."""
-    begun = next(e["at"] for e in events if e["kind"] == first and e["trial"] == trial)
+def seconds_until_report(events: list[Event], moment: float) -> float:
+    """From the moment of the fault to the next report of the trial that it struck."""
     return next(
-        float(e["at"] - begun)
+        float(e["at"] - moment)
         for e in events
-        if e["kind"] == "reported" and e["trial"] == trial and e["at"] >= begun
+        if e["kind"] == "reported" and e["trial"] == "t0001" and e["at"] > moment
     )
 
 
@@ -75,7 +75,7 @@ def test_a_worker_that_is_stopped_is_killed_and_its_trial_tried_once_more(
                 time.sleep(600)
             yield Report(assignment.config.trial, point, {"accuracy": 0.5}, 0.1 * point)
 
-    when(tmp_path / "pid", lambda process: os.kill(process, signal.SIGSTOP))
+    struck = when(tmp_path / "pid", driver, signal.SIGSTOP)
     Ray(watchdog=Watchdog(at_least=3.0, unknown=30.0)).run(driver, train)
     driver.finish()
     record = driver.history.trials["t0001"]
@@ -84,7 +84,7 @@ def test_a_worker_that_is_stopped_is_killed_and_its_trial_tried_once_more(
     stopped = int((tmp_path / "pid").read_text())
     assert not psutil.pid_exists(stopped) or psutil.Process(stopped).status() == "zombie"
     events = read_events(tmp_path / "search" / "journal.jsonl")
-    record_property("recovery_seconds", seconds_between(events, "failed", "t0001"))
+    record_property("recovery_seconds", seconds_until_report(events, struck[0]))
 
 
 def test_a_worker_that_is_told_to_go_saves_its_trial_which_goes_on_elsewhere_uncharged(
@@ -104,14 +104,14 @@ def test_a_worker_that_is_told_to_go_saves_its_trial_which_goes_on_elsewhere_unc
                 raise Interrupted("a checkpoint was saved")
             yield Report(assignment.config.trial, point, {"accuracy": 0.5}, 0.1 * point)
 
-    when(tmp_path / "pid", lambda process: os.kill(process, signal.SIGTERM))
+    struck = when(tmp_path / "pid", driver, signal.SIGTERM)
     Ray().run(driver, train)
     driver.finish()
     record = driver.history.trials["t0001"]
     assert (record.state, record.attempt, record.failures) == ("completed", 1, [])
     events = read_events(tmp_path / "search" / "journal.jsonl")
     assert [e["trial"] for e in events if e["kind"] == "left"] == ["t0001"]
-    record_property("recovery_seconds", seconds_between(events, "left", "t0001"))
+    record_property("recovery_seconds", seconds_until_report(events, struck[0]))
     gone = int(saved.read_text())
     until = time.monotonic() + 20
     while psutil.pid_exists(gone) and psutil.Process(gone).status() != "zombie":
@@ -138,7 +138,7 @@ def small_group() -> Iterator[Path]:
 
 
 def test_a_worker_that_the_kernel_takes_for_its_memory_goes_on_with_half_the_micro_batch(
-    driver: Driver, small_group: Path, tmp_path: Path, record_property
+    driver: Driver, small_group: Path
 ) -> None:
     def train(assignment: Assignment) -> Iterator[Report]:
         for point in (1, 3, 9):
@@ -155,8 +155,6 @@ def test_a_worker_that_the_kernel_takes_for_its_memory_goes_on_with_half_the_mic
     record = driver.history.trials["t0001"]
     assert [failure.kind for failure in record.failures] == ["out_of_memory"]
     assert (record.state, record.shrink) == ("completed", 2)
-    events = read_events(tmp_path / "search" / "journal.jsonl")
-    record_property("recovery_seconds", seconds_between(events, "failed", "t0001"))
 
 
 def test_a_worker_that_is_killed_loses_nothing_but_its_last_stretch(
@@ -171,7 +169,7 @@ def test_a_worker_that_is_killed_loses_nothing_but_its_last_stretch(
                 time.sleep(600)
             yield Report(assignment.config.trial, point, {"accuracy": 0.5}, 0.1 * point)
 
-    when(tmp_path / "pid", lambda process: os.kill(process, signal.SIGKILL))
+    struck = when(tmp_path / "pid", driver, signal.SIGKILL)
     Ray().run(driver, train)
     driver.finish()
     record = driver.history.trials["t0001"]
@@ -179,4 +177,4 @@ def test_a_worker_that_is_killed_loses_nothing_but_its_last_stretch(
     assert record.state == "completed"
     assert [report.resource for report in record.reports] == [1, 3, 9]
     events = read_events(tmp_path / "search" / "journal.jsonl")
-    record_property("recovery_seconds", seconds_between(events, "failed", "t0001"))
+    record_property("recovery_seconds", seconds_until_report(events, struck[0]))
