@@ -99,7 +99,9 @@ def head() -> Iterator[Head]:
             assert process.poll() is None, "Ray has not started"
             yield Head(url, f"127.0.0.1:{ports[0]}", home, env, process.pid)
         finally:
-            own = psutil.Process(process.pid).children(recursive=True)
+            own = []
+            if process.poll() is None:
+                own = psutil.Process(process.pid).children(recursive=True)
             process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(timeout=3)
