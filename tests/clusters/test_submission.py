@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
-import signal
 import socket
 import subprocess
 import sys
@@ -99,12 +99,16 @@ def head() -> Iterator[Head]:
             assert process.poll() is None, "Ray has not started"
             yield Head(url, f"127.0.0.1:{ports[0]}", home, env, process.pid)
         finally:
+            own = []
+            if process.poll() is None:
+                own = psutil.Process(process.pid).children(recursive=True)
             process.terminate()
-            try:
-                process.wait(timeout=30)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=3)
+            for one in [process, *own]:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    one.kill()
+            process.wait()
 
 
 def asked(url: str, method: str = "GET", path: str = "/api/version") -> int:
