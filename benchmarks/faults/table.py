@@ -33,7 +33,8 @@ Rendered from `../faults.json` by `python benchmarks/faults/table.py`; do not ed
 a line that nobody has run says so. Recovery is from the fault to the next report in the journal,
 or to the end of the process where the promise is that it ends; seconds, median and worst. Where
 one machine is enough the tests are run by `python benchmarks/faults/measure.py`, killing at random
-by `kill_random.py`, full disks by `disk_full.py`.
+by `kill_random.py`, full disks by `disk_full.py`; lines of nodes and networks are those of
+`../clusters/three_nodes.json`.
 """
 
 
