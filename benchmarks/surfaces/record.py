@@ -41,7 +41,7 @@ from space import (
     read_space,
 )
 
-from toprung.api.opening import environment
+from toprung.api.environment import environment
 from toprung.core.errors import TrialDiverged
 from toprung.core.files import write_json
 from toprung.core.seeds import derive_seed

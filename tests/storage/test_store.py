@@ -11,7 +11,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from toprung.core.errors import FixEnvironment, FixSpec
 from toprung.storage import store as storage
-from toprung.storage.store import StorageError, Store, inside, is_url, open_store, working_folder
+from toprung.storage.store import StorageError, Store, file_of, is_url, open_store, working_folder
 
 
 def test_objects_come_back_as_they_were_put(store: Store, tmp_path: Path) -> None:
@@ -137,10 +137,10 @@ def test_a_library_that_is_missing_is_named_with_what_to_install(
 
 
 def test_an_object_cannot_lead_out_of_its_folder(tmp_path: Path) -> None:
-    assert inside(tmp_path, "a/b") == tmp_path.resolve() / "a" / "b"
+    assert file_of(tmp_path, "a/b") == tmp_path.resolve() / "a" / "b"
     for key in ("../out", "/etc/passwd", "a/../../out"):
-        with pytest.raises(FixEnvironment, match="leads out"):
-            inside(tmp_path, key)
+        with pytest.raises(FixEnvironment, match="nobody's search"):
+            file_of(tmp_path, key)
 
 
 def test_each_url_has_a_folder_of_its_own_on_this_machine(

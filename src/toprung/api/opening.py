@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import os
-import platform
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import version
 from typing import Any
 
 from toprung.api.cleaning import Janitor
 from toprung.api.courses import metric_of, phase_course, whole_course
 from toprung.api.curves import Curves
+from toprung.api.environment import environment
 from toprung.api.folder import Folder, folder_of
 from toprung.api.placing import trial_place
 from toprung.api.probing import check_place
+from toprung.api.sameness import check_rows, same_clock, same_data, same_spec
 from toprung.api.training import make_trainer
 from toprung.core.clock import Clock, SystemClock
-from toprung.core.errors import FixData, FixSpec, Problem
 from toprung.core.files import read_json, sweep, write_json, write_text
 from toprung.data.dataset import Dataset
 from toprung.data.load import load_dataset
@@ -35,16 +33,10 @@ from toprung.search.room import Room
 from toprung.search.runners._base import Runner, Train
 from toprung.search.runners.virtual import Virtual, simulate, synthetic_curve
 from toprung.search.symptoms import find_nothing
-from toprung.spec.load import load_spec
 from toprung.spec.spec import SearchSpec
 from toprung.trial.config import Resource
 from toprung.trial.journal import Event, Journal, read_events
 from toprung.trial.report import Metric
-
-PACKAGES = (
-    "torch", "ray", "transformers", "peft", "optuna", "datasets", "scikit-learn", "tensorboard",
-    "rouge_score",
-)  # fmt: skip
 
 Watcher = Callable[[Event], None]
 Simulation = Callable[[Resource, Metric, int | None], Train]
@@ -133,10 +125,10 @@ def open_run(spec: SearchSpec, folder: Folder, settings: Settings) -> Iterator[R
 
 @contextmanager
 def _opened(spec: SearchSpec, folder: Folder, settings: Settings) -> Iterator[Run]:
-    _same_spec(spec, folder)
+    same_spec(spec, folder)
     runner = _runner(spec, settings, folder)
     simulated = isinstance(runner, Virtual)
-    _same_clock(spec, folder, simulated)
+    same_clock(spec, folder, simulated)
     data = None if simulated else load_dataset(spec.data, spec.seed)
     if data is not None:
         check_rows(spec, data)
@@ -159,7 +151,7 @@ def _opened(spec: SearchSpec, folder: Folder, settings: Settings) -> Iterator[Ru
         room.is_over = lambda: driver.interrupted
         try:
             if data:
-                _same_data(spec, data, driver)
+                same_data(spec, data, driver)
                 _take_forecast(spec, folder, driver)
             resource, metric = spec.resource, spec.metric
             train = (
@@ -181,39 +173,6 @@ def _curves(spec: SearchSpec, folder: Folder, journal: Journal) -> Curves:
     return Curves(scalars, lambda: rebuild(*log, read_events(folder.journal)))
 
 
-def check_rows(spec: SearchSpec, data: Dataset) -> None:
-    """Refuses a plan that asks for more rows than train has.
-
-    Raises:
-        FixSpec: with every phase that does, and its line.
-    """
-    there = len(data.splits["train"])
-    problems = [
-        Problem(
-            f"phases[{number}].rows",
-            f"{phase.rows} rows are more than the {there} of train. "
-            "Lower rows, or leave it out for all of them.",
-            phase.line,
-        )
-        for number, phase in enumerate(spec.phases)
-        if phase.rows is not None and phase.rows > there
-    ]
-    if problems:
-        raise FixSpec(spec.path, problems)
-
-
-def _same_data(spec: SearchSpec, data: Dataset, driver: Driver) -> None:
-    then = driver.history.data_sha256
-    if then is None:
-        driver.write("data", sha256=data.sha256)
-    elif then != data.sha256:
-        text = (
-            "the rows are not those that the search began with, so its scores would not compare. "
-            "Bring the old files back, or begin another search with --results."
-        )
-        raise FixData(spec.path, [Problem("data", text)])
-
-
 def _take_forecast(spec: SearchSpec, folder: Folder, driver: Driver) -> None:
     """Journals what ``toprung estimate`` said, before anything has happened."""
     if driver.history.suggested or driver.history.forecast or not folder.forecast.is_file():
@@ -224,15 +183,6 @@ def _take_forecast(spec: SearchSpec, folder: Folder, driver: Driver) -> None:
             driver.write("forecast", **said["forecast"])
     except (ValueError, KeyError, TypeError):
         return  # A file that somebody changed is no forecast.
-
-
-def reopen(folder: Folder) -> SearchSpec:
-    """The spec that a search was begun with.
-
-    Raises:
-        FixSpec: the folder's spec.yaml was changed into something that is no spec.
-    """
-    return load_spec(str(folder.spec))
 
 
 def _runner(spec: SearchSpec, settings: Settings, folder: Folder) -> Runner:
@@ -266,61 +216,11 @@ def _facts(spec: SearchSpec, data: Dataset) -> Facts:
     return Facts(metric=spec.metric, resource=spec.resource, rows=len(train), class_rows=class_rows)
 
 
-def _same_spec(spec: SearchSpec, folder: Folder) -> None:
-    if not folder.spec.is_file() or not folder.journal.is_file():
-        return
-    if folder.spec.read_text(encoding="utf-8") == spec.resolved:
-        return
-    # What an older toprung wrote may lack keys that have defaults now.
-    then = reopen(folder).resolved
-    if then == spec.resolved:
-        return
-    lines = then.splitlines()
-    changed = [line for line in spec.resolved.splitlines() if line not in lines]
-    shown = f" It has no line '{changed[0].strip()}'." if changed else ""
-    raise FixSpec(
-        spec.path,
-        [
-            Problem(
-                "",
-                f"{folder.where} holds a search of another spec.{shown} Choose another folder "
-                f"with --results, another name with name=…, or remove that folder.",
-            )
-        ],
-    )
-
-
-def _same_clock(spec: SearchSpec, folder: Folder, simulated: bool) -> None:
-    """Refuses to go on for real with what was simulated, and the other way round."""
-    first = next(iter(read_events(folder.journal)), None)
-    if first is None or first["time"].startswith("+") == simulated:
-        return
-    was = "a real search" if simulated else "a simulated search (--runner virtual)"
-    text = f"{folder.where} holds {was}. Choose another folder with --results, or remove that one."
-    raise FixSpec(spec.path, [text])
-
-
 def _begin(spec: SearchSpec, folder: Folder) -> None:
     if folder.spec.is_file() and folder.journal.is_file():
         return
     write_text(folder.spec, spec.resolved)
     write_json(folder.environment, environment())
-
-
-def environment() -> dict[str, Any]:
-    """Versions and machine, as they stand in ``environment.json``."""
-    return {
-        "toprung": version("toprung"),
-        "python": platform.python_version(),
-        "platform": f"{platform.system()} {platform.machine()}",
-        "cpus": os.cpu_count(),
-        "memory_gib": round(_memory_bytes() / 2**30, 1),
-        "packages": {name: version(name) for name in PACKAGES},
-    }
-
-
-def _memory_bytes() -> int:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def search_folder(spec: SearchSpec, results: str) -> Folder:

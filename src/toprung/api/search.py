@@ -10,9 +10,10 @@ from typing import Any
 
 from toprung.api.courses import metric_of
 from toprung.api.folder import find_search
-from toprung.api.opening import Run, Settings, open_run, reopen, search_folder
+from toprung.api.opening import Run, Settings, open_run, search_folder
 from toprung.api.phasing import at_phase, refuse_debug
 from toprung.api.progress import NotebookBar, Progress
+from toprung.api.sameness import reopen
 from toprung.api.searching import search
 from toprung.core.errors import FixSpec, GiveUp
 from toprung.core.later import later

@@ -54,13 +54,19 @@ def tell_commands(file: ClusterFile) -> None:
         ERRORS.print(f"  [bold]{escape(command)}[/]  [dim]{escape(what)}[/]")
 
 
-def tell_sent(sent: Sent, url: str, *, is_new: bool) -> None:
-    """Prints what was sent where, and the commands that reach it from anywhere."""
-    what = "sent to" if is_new else "is at work already on"
+def follow_sent(server: JobServer, sent: Sent, *, is_new: bool, detach: bool) -> None:
+    """Prints what was sent where and the commands that reach it from anywhere; then watches it.
+
+    Raises:
+        typer.Exit, Interrupted: as of ``watch``, which a detached search is spared.
+    """
+    url, what = server.url, "sent to" if is_new else "is at work already on"
     ERRORS.print(f"{escape(sent.name)} {what} {escape(url)} as [bold]{escape(sent.job.name)}[/]")
     ERRORS.print(f"it is kept in {escape(sent.results)}, and goes on when this terminal closes:")
     for verb in _VERBS:
         ERRORS.print(f"  [bold]toprung {verb} {escape(sent.name)} --address {escape(url)}[/]")
+    if not detach:
+        watch(server, sent)
 
 
 def watch(server: JobServer, sent: Sent) -> None:

@@ -20,7 +20,7 @@ from toprung.cli.options import (
     RunnerName,
     SearchName,
 )
-from toprung.cli.remote import is_remote, reach, tell_sent, watch
+from toprung.cli.remote import follow_sent, is_remote, reach
 from toprung.cli.running import run_search
 
 
@@ -63,8 +63,6 @@ def resume(
     if is_remote(address, cluster):
         server = reach(address, cluster, trusts_open=allow_open)
         sent, is_new = submit_resume(server, name, settings, more_trials=more)
-        tell_sent(sent, server.url, is_new=is_new)
-        if not detach:
-            watch(server, sent)
+        follow_sent(server, sent, is_new=is_new, detach=detach)
         return
     run_search(Search.attach(name, settings), lambda search: search.fit(more_trials=more))

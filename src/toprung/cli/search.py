@@ -17,7 +17,7 @@ from toprung.cli.options import (
     RunnerName,
     SpecPath,
 )
-from toprung.cli.remote import is_remote, reach, tell_sent, watch
+from toprung.cli.remote import follow_sent, is_remote, reach
 from toprung.cli.running import run_search
 from toprung.spec.load import load_spec
 
@@ -53,8 +53,6 @@ def search(
     if is_remote(address, cluster):
         server = reach(address, cluster, trusts_open=allow_open)
         sent, is_new = submit_search(server, loaded, settings)
-        tell_sent(sent, server.url, is_new=is_new)
-        if not detach:
-            watch(server, sent)
+        follow_sent(server, sent, is_new=is_new, detach=detach)
         return
     run_search(Search(loaded, settings=settings), Search.fit)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from toprung.api.folder import find_search
-from toprung.api.opening import reopen
+from toprung.api.sameness import reopen
 from toprung.cli.console import OUT
 from toprung.cli.options import Results, SearchName
 from toprung.judge.tensorboard import rebuild

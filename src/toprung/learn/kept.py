@@ -11,7 +11,7 @@ from pathlib import Path
 
 from toprung.core.files import new_folder, sha256_file
 from toprung.core.later import later
-from toprung.storage.store import Store, inside
+from toprung.storage.store import Store, file_of
 
 saved = later("toprung.learn.checkpoint")
 
@@ -130,7 +130,7 @@ class Kept:
         for key in self.store.sizes(f"trials/{trial}/{PREDICTIONS}"):
             file = key.rpartition("/")[2]
             if file.startswith(f"{name}."):
-                self.store.download(key, inside(predictions, file))
+                self.store.download(key, file_of(predictions, file))
 
     def _there(self, trial: str) -> Iterator[_There]:
         prefix = f"trials/{trial}/{CHECKPOINTS}"
@@ -150,7 +150,7 @@ class Kept:
         if not self._has(local, one, wanted):
             with new_folder(local) as aside:
                 for name in wanted:
-                    self.store.download(f"{one.key}/{name}", inside(aside, name))
+                    self.store.download(f"{one.key}/{name}", file_of(aside, name))
         sound: bool = saved.is_sound(local)
         return sound
 

@@ -15,7 +15,7 @@ from toprung.core.files import sha256_file, write_bytes
 from toprung.storage.lease import Lease
 from toprung.storage.segments import Fenced, Segments, Writer
 from toprung.storage.sign import PAUSE
-from toprung.storage.store import Store, inside
+from toprung.storage.store import Store, file_of
 
 _VIEWS = (
     *("spec.yaml", "environment.json", "forecast.json", "leaderboard.csv", "metrics.csv"),
@@ -134,7 +134,7 @@ class Mirror:
                     expected = named.get(key)
                     if expected is None or sha256_file(file) == expected:
                         continue
-                self.store.download(key, inside(self.root, key))
+                self.store.download(key, file_of(self.root, key))
 
     def ask_to_pause(self) -> None:
         """Leaves the mark that trials on other machines look for; returns at once.
@@ -167,7 +167,7 @@ class Mirror:
             if stale:
                 (self.root / name).unlink()
         for name, data in found.items():
-            write_bytes(inside(self.root, name), data)
+            write_bytes(file_of(self.root, name), data)
         self._known = self._state()
 
     def _state(self) -> dict[str, tuple[int, int]]:

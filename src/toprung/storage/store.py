@@ -18,6 +18,7 @@ import fsspec
 from fsspec.core import url_to_fs
 
 from toprung.core.errors import FixEnvironment, FixSpec
+from toprung.core.files import inside
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 _EXTRAS = {"s3": "s3", "s3a": "s3"}
@@ -96,16 +97,16 @@ def working_folder(url: str) -> Path:
     return Path(cache).expanduser().resolve() / "results" / name
 
 
-def inside(root: Path, key: str) -> Path:
+def file_of(root: Path, key: str) -> Path:
     """The file of an object below a folder.
 
     Raises:
         FixEnvironment: the name leads out of the folder; nobody of ours has put it.
     """
-    path = (root / key).resolve()
-    if not path.is_relative_to(root.resolve()):
-        raise FixEnvironment(f"the storage holds an object '{key}' that leads out of its folder.")
-    return path
+    try:
+        return inside(root, key)
+    except ValueError as error:
+        raise FixEnvironment(f"the storage holds an object of nobody's search: {error}.") from None
 
 
 @dataclass(frozen=True)

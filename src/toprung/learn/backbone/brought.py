@@ -8,7 +8,7 @@ from pathlib import Path
 
 from toprung.core.files import new_folder, sha256_file
 from toprung.learn.backbone.card import Card
-from toprung.storage.store import Store, inside
+from toprung.storage.store import Store, file_of
 
 FOLDER = ".backbones"
 _MARK = "config.json"
@@ -60,7 +60,7 @@ def bring(offered: Mapping[str, str], store: Store, cache: Path) -> None:
             with new_folder(folder) as aside:
                 for key in store.sizes(f"{FOLDER}/{name}"):
                     file = key.rpartition("/")[2]
-                    store.download(key, inside(aside, file))
+                    store.download(key, file_of(aside, file))
         _brought[source] = folder
 
 

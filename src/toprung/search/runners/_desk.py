@@ -6,12 +6,12 @@ import json
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from dataclasses import dataclass
 from functools import partial
 from queue import Empty, SimpleQueue
-from typing import Any, Protocol
+from typing import Any
 
 from toprung.search.driver import Driver
+from toprung.search.runners._seat import Line, Seat
 from toprung.search.runners._worker import GO_ON, REST, write_order
 from toprung.search.watchdog import Watchdog
 from toprung.trial.config import Assignment
@@ -23,44 +23,6 @@ _LOOK_SECONDS = 1.0
 
 _MOST = 64
 """Words that are handed over before the first of them is answered."""
-
-
-class Line(Protocol):
-    """The way to a worker and back."""
-
-    def talk(self, word: str | None) -> Future[str]:
-        """Says a word, or nothing, and hears what the worker says next: a JSON list."""
-        ...
-
-    def leave(self) -> None:
-        """Lets the worker go."""
-        ...
-
-    def kill(self) -> None:
-        """Ends the worker at once, whatever it does; it may be unable to hear."""
-        ...
-
-
-@dataclass
-class _Seat:
-    """A worker that has come.
-
-    Attributes:
-        trial: that it is at work on.
-        word: to be told next; None to listen only.
-        heard: number of the last thing that it said.
-        talking: whether it was asked and has not answered.
-        since: search time at which it was last asked, or last said something.
-        leaving: whether it is to be let go after its next report.
-    """
-
-    line: Line
-    trial: str | None = None
-    word: str | None = None
-    heard: int = 0
-    talking: bool = False
-    since: float = 0.0
-    leaving: bool = False
 
 
 class Desk:
@@ -101,7 +63,7 @@ class Desk:
         self.orders: deque[Assignment] = deque()
         self.wants: int | None = None
         self._inbox: SimpleQueue[Callable[[], None]] = SimpleQueue()
-        self._seats: dict[str, _Seat] = {}
+        self._seats: dict[str, Seat] = {}
         self._lost: set[str] = set()
         self._idle: deque[str] = deque()
         self._due: list[str] = []
@@ -235,7 +197,7 @@ class Desk:
 
     def _greet(self, name: str, line: Line) -> None:
         self._came += 1
-        self._seats[name] = _Seat(line)
+        self._seats[name] = Seat(line)
         self._idle.append(name)
 
     def _lose(self, name: str, failure: Failure) -> None:
@@ -287,7 +249,7 @@ class Desk:
             # It says that it rests once it has closed its trial, at its next report.
             seat.word = REST
 
-    def _part(self, name: str, seat: _Seat) -> None:
+    def _part(self, name: str, seat: Seat) -> None:
         """A worker that was to leave has closed its trial, which goes on from its last report."""
         if seat.trial is not None:
             self._driver.leave(seat.trial)
