@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import importlib
 import os
 import resource
 import signal
@@ -192,3 +193,16 @@ def test_a_trial_that_no_node_can_hold_is_refused_with_the_largest_node_named(tm
     driver = open_driver(tmp_path, Space({"x": Float(0.0, 1.0)}), 1, Fifo(), Random())
     with pytest.raises(FixEnvironment, match=r"asks for 512 CPUs.*largest node has"):
         Ray(cpus=512).run(driver, lambda assignment: iter(()))
+
+
+def test_why_a_worker_could_not_start_is_told(tmp_path, monkeypatch) -> None:
+    (tmp_path / "left_at_home.py").write_text("def train(assignment):\n    yield\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    train = importlib.import_module("left_at_home").train
+    driver = open_driver(tmp_path / "search", Space({"x": Float(0.0, 1.0)}), 1, Asha(), Random())
+    Ray(cpus=1).run(driver, train)
+    (record,) = driver.history.trials.values()
+    assert record.state == "failed"
+    assert {failure.message for failure in record.failures} == {
+        "the worker could not start: ModuleNotFoundError: No module named 'left_at_home'"
+    }

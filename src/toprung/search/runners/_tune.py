@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -25,6 +26,9 @@ from toprung.search.runners._shares import alive_nodes
 from toprung.search.runners._worker import Manners
 from toprung.search.watchdog import Watchdog
 from toprung.trial.decision import Failure
+
+_IN_START = "creation task"
+"""In the first line of Ray's error where a worker fails before it has come."""
 
 
 def place_worker(bundles: Sequence[dict[str, float]], config: dict[str, Any]) -> Any:
@@ -77,6 +81,8 @@ class Bridge:
         text = redact(str(error or "the worker died"))
         lines = [line.strip() for line in text.splitlines() if line.strip()]
         message = lines[0] if lines else "the worker died"
+        if _IN_START in message:
+            message = f"the worker could not start: {lines[-1]}"
         kills = memory_kills()
         memory = "OutOfMemory" in text or kills > self._memory_kills
         self._memory_kills = kills
@@ -141,8 +147,18 @@ class Door(tune.Callback):
             self._bridge.desk.come(trial.trial_id, _Line(actor, process))
 
     def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
-        error = trial.get_pickled_error() or trial.get_error()
-        self._bridge.desk.lose(trial.trial_id, self._bridge.classify(error))
+        self._bridge.desk.lose(trial.trial_id, self._bridge.classify(_cause(trial)))
+
+
+def _cause(trial: Any) -> str:
+    """Why Tune's trial ended, from the text that it has just written beside it.
+
+    Its own ``get_error`` looks on the storage, where the text is not yet; and it unpickles.
+    """
+    try:
+        return Path(trial.error_file or "").read_text(encoding="utf-8").partition("\n")[2]
+    except OSError:
+        return ""
 
 
 class End(tune.Stopper):
