@@ -36,12 +36,13 @@ import json, sys
 from harness import Contestant, interleave, ratios
 code = "import json, time; time.sleep(%s); print('x'); print(json.dumps({'rows': %d}))"
 two = [Contestant(n, [sys.executable, "-c", code % (s, r)]) for n, s, r in
-       (("ours", 0.0, 3), ("theirs", 0.5, 1))]
+       (("ours", 0.0, 3), ("theirs", 1.0, 1))]
 runs = interleave(two, 2)
 assert [run.output["rows"] for run in runs["ours"]] == [3, 3]
-assert all(run.cpu >= 0 and run.peak_rss > 1e6 for done in runs.values() for run in done)
+assert all(run.cpu >= 0 for done in runs.values() for run in done)
+assert all(run.peak_rss > 1e6 for run in runs["theirs"])  # ours may end before it is looked at
 walls = [[run.wall for run in runs[name]] for name in ("ours", "theirs")]
-assert walls[1][0] >= 0.5
+assert walls[1][0] >= 1.0
 print(json.dumps(ratios([2.0, 4.0], [1.0, 1.0], "higher")))
 """
     done = python("-c", script)

@@ -9,13 +9,17 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
-from toprung.core.files import read_json, sha256_file, sweep
+import pytest
+
+from toprung.core.files import files_below, read_json, sha256_file, sweep
 
 WRITER = """
 import sys
 from itertools import count
 from pathlib import Path
+from typing import Any
 from toprung.core.files import new_folder, sha256_file, write_json
 root = Path(sys.argv[1])
 for number in count():
@@ -47,3 +51,22 @@ def test_a_writer_that_is_killed_at_any_moment_leaves_a_whole_checkpoint_or_none
         if (tmp_path / "checkpoint").exists():
             written = read_json(tmp_path / "checkpoint" / "manifest.json")["sha256"]
             assert sha256_file(tmp_path / "checkpoint" / "weights") == written
+
+
+def test_a_folder_that_goes_while_files_are_listed_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("kept", ".7.99.tmp"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "weights.safetensors").write_bytes(b"w")
+    list_folder = os.scandir
+
+    def rename_first(path: Any) -> Any:
+        # As a checkpoint takes its name between the listing of its parent and its own.
+        if Path(path).name == ".7.99.tmp":
+            Path(path).rename(tmp_path / "8")
+        return list_folder(path)
+
+    monkeypatch.setattr(os, "scandir", rename_first)
+    assert files_below(tmp_path) == [tmp_path / "kept" / "weights.safetensors"]
+    assert len(files_below(tmp_path)) == 2

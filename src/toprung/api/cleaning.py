@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from toprung.api.folder import Folder
+from toprung.core.files import files_below
 from toprung.core.later import later
 from toprung.judge.janitor import TRAINING, Removal, choose_removals
 from toprung.learn.kept import CHECKPOINTS, PREDICTIONS
@@ -111,10 +112,10 @@ def _sizes_on_disk(trials: Path) -> dict[str, int]:
         for folder in sorted((trial / CHECKPOINTS).glob("*")):
             item = f"{trial.name}/{CHECKPOINTS}/{folder.name}"
             found[item] = 0
-            for file in folder.rglob("*"):
+            for file in files_below(folder):
                 extra = f"/{TRAINING}" if file.name == checkpoint.TRAINING else ""
                 found[item + extra] = found.get(item + extra, 0) + _size(file)
-        taken = sum(_size(file) for file in (trial / PREDICTIONS).glob("*"))
+        taken = sum(_size(file) for file in files_below(trial / PREDICTIONS))
         if taken:
             found[f"{trial.name}/{PREDICTIONS}"] = taken
     return found
@@ -123,7 +124,7 @@ def _sizes_on_disk(trials: Path) -> dict[str, int]:
 def _size(file: Path) -> int:
     """Bytes of a file; 0 where it has just gone."""
     try:
-        return file.stat().st_size if file.is_file() else 0
+        return file.stat().st_size
     except OSError:
         return 0
 

@@ -15,7 +15,7 @@ from toprung.api.opening import Run
 from toprung.api.searching import leaderboard, work
 from toprung.api.testing import open_test, predictions, save_weights, summarise
 from toprung.core.errors import GiveUp
-from toprung.core.files import new_folder, sha256_file, write_json
+from toprung.core.files import files_below, new_folder, sha256_file, write_json
 from toprung.core.later import later
 from toprung.data import tasks
 from toprung.judge.calibrate import Calibration, apply_temperature, calibrate
@@ -184,11 +184,7 @@ def save_trial(run: Run, trial: str, aside: Path) -> dict[str, Any]:
     backbone = str(record.config.values["backbone"])
     card = run.spec.cards.get(backbone)  # none where the weights start from nothing
     save_weights(run, trial, best, folder)
-    files = {
-        file.relative_to(folder).as_posix(): sha256_file(file)
-        for file in sorted(folder.rglob("*"))
-        if file.is_file()
-    }
+    files = {file.relative_to(folder).as_posix(): sha256_file(file) for file in files_below(folder)}
     return {
         "trial": trial,
         "backbone": backbone if card is None else card.name,

@@ -140,13 +140,26 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]
     write_text(path, "".join(lines))
 
 
+def files_below(folder: Path) -> list[Path]:
+    """Every file below a folder, sorted; folders that others remove meanwhile are left out.
+
+    ``Path.rglob`` raises at such a folder.
+    """
+    return sorted(Path(where, name) for where, _, names in os.walk(folder) for name in names)
+
+
 def sweep(folder: Path) -> None:
     """Removes what writers that were killed left half done, anywhere below the folder."""
-    for leftover in [*folder.rglob(".*.tmp"), *folder.rglob(".*.old")]:
-        if leftover.is_dir():
-            shutil.rmtree(leftover, ignore_errors=True)
-        else:
-            leftover.unlink(missing_ok=True)
+    for where, folders, files in os.walk(folder):
+        for name in filter(_is_half_done, files):
+            Path(where, name).unlink(missing_ok=True)
+        for name in filter(_is_half_done, folders):
+            shutil.rmtree(Path(where, name), ignore_errors=True)
+        folders[:] = [name for name in folders if not _is_half_done(name)]
+
+
+def _is_half_done(name: str) -> bool:
+    return name.startswith(".") and name.endswith((".tmp", ".old"))
 
 
 @contextmanager
@@ -161,10 +174,9 @@ def new_folder(path: Path) -> Iterator[Path]:
     aside.mkdir()
     try:
         yield aside
-        for file in sorted(aside.rglob("*")):
-            if file.is_file():
-                with file.open("rb") as opened:
-                    os.fsync(opened.fileno())
+        for file in files_below(aside):
+            with file.open("rb") as opened:
+                os.fsync(opened.fileno())
         sync_folder(aside)
         old = path.with_name(f".{path.name}.{os.getpid()}.old")
         if path.exists():

@@ -12,6 +12,7 @@ from statistics import median
 import numpy as np
 import torch
 
+from toprung.core.files import files_below
 from toprung.learn.batches import Position, cut
 from toprung.learn.checkpoint import PARTIAL
 from toprung.learn.evaluate import predict
@@ -156,4 +157,4 @@ def _score(run: Run) -> float:
 
 def _size(folder: Path) -> int:
     """Bytes that the files below a folder take on disk."""
-    return sum(path.stat().st_blocks * 512 for path in folder.rglob("*") if path.is_file())
+    return sum(path.stat().st_blocks * 512 for path in files_below(folder))

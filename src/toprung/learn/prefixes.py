@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from toprung.core.files import files_below
 from toprung.learn.prefix import Prefix, PrefixKey
 from toprung.learn.tokens import Tokens
 
@@ -83,7 +84,7 @@ def _taken(path: Path) -> int:
 
 
 def _size(folder: Path) -> int:
-    return sum(_taken(path) for path in folder.iterdir())
+    return sum(_taken(path) for path in files_below(folder))
 
 
 def _last_use(folder: Path) -> float:

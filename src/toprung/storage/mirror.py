@@ -11,7 +11,7 @@ from threading import Thread
 from typing import IO
 
 from toprung.core.errors import FixEnvironment
-from toprung.core.files import sha256_file, write_bytes
+from toprung.core.files import files_below, sha256_file, write_bytes
 from toprung.storage.lease import Lease
 from toprung.storage.segments import Fenced, Segments, Writer
 from toprung.storage.sign import PAUSE
@@ -174,7 +174,7 @@ class Mirror:
         """What tells a changed file from an unchanged one, of every file that is published."""
         files = [self.root / name for name in _VIEWS]
         for name in _FOLDERS:
-            files += sorted((self.root / name).rglob("*"))
+            files += files_below(self.root / name)
         return {
             file.relative_to(self.root).as_posix(): self._state_of(file)
             for file in files
