@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from toprung.api import Search
-from toprung.api.folder import find_search
+from toprung.api.folder import find_search, searches_in
 from toprung.api.opening import Settings
+from toprung.api.standing import stop_driver, tell_standing
 from toprung.core.errors import FixEnvironment, FixSpec, Interrupted
 from toprung.storage import lease
+from toprung.storage.segments import Writer
 from toprung.storage.store import Store, open_store
 from toprung.trial.journal import Event, read_events
 
@@ -149,15 +153,47 @@ def test_a_driver_that_lives_is_not_displaced(
     assert search.history().is_over
 
 
+def test_where_a_search_stands_is_told_on_a_machine_that_does_not_drive_it(
+    finished: Search, place: Store, move_to: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "BEAT_SECONDS", 0.02)
+    told: list[dict[str, object]] = []
+
+    def look() -> None:
+        move_to("second")
+        told.append(tell_standing(Search.attach("tiny", simulated(URL))))
+        move_to("first")
+
+    move_to("first")
+    assert searches_in(URL) == []
+    Search(finished.spec, settings=simulated(URL, At("decided", 3, look))).fit()
+    place.put("not-a-search.txt", b"x")
+    assert searches_in(URL) == ["tiny"]
+    driver = {"pid": os.getpid(), "host": socket.gethostname(), "epoch": 1}
+    assert (told[0]["state"], told[0]["driver"]) == ("running", driver)
+    assert told[0]["folder"] == f"{URL}/tiny"
+    look()
+    assert (told[1]["state"], told[1]["driver"]) == ("over", None)
+
+    elsewhere = lease.Lease(place.below("tiny"), Writer("node1", 7))
+    elsewhere.take()
+    try:
+        with pytest.raises(FixEnvironment, match=r"process 7 on node1, not here"):
+            stop_driver(find_search("tiny", URL))
+    finally:
+        elsewhere.give_back(leave=True)
+    assert stop_driver(find_search("tiny", URL)) is None  # No sign of life any more.
+
+
 def test_a_name_that_nobody_kept_is_refused_with_what_is_there(
     finished: Search, place: Store, move_to: Callable[[str], Path]
 ) -> None:
     move_to("first")
-    with pytest.raises(FixSpec, match="Nothing is there"):
+    with pytest.raises(FixSpec, match="No search was begun there"):
         find_search("tiny", "memory://kept-by-nobody")
     Search(finished.spec, settings=simulated(URL)).fit()
     assert find_search("search/tiny.yaml", URL).where == f"{URL}/tiny"
-    with pytest.raises(FixSpec, match="What is there: tiny"):
+    with pytest.raises(FixSpec, match="Searches there: tiny"):
         find_search(f"{URL}/other", "results")
     with pytest.raises(FixSpec, match="no search of this name"):
         find_search("../tiny", URL)

@@ -174,6 +174,19 @@ def folder_of(results: str, name: str) -> Folder:
     return Folder(root, Mirror(store.below(name), root, JOURNAL_NAME))
 
 
+def searches_in(results: str) -> list[str]:
+    """The searches that a path or a URL for results holds, sorted by name.
+
+    Raises:
+        FixSpec, FixEnvironment: as ``folder_of``.
+    """
+    if not is_url(results):
+        return sorted(path.parent.name for path in Path(results).glob(f"*/{JOURNAL_NAME}"))
+    store = open_store(results)
+    names = (name for name in store.children() if not name.startswith("."))
+    return [name for name in names if has_segments(store.below(name))]
+
+
 def find_search(name: str, results: str | Path) -> Folder:
     """The folder of a search that was begun, by its name, path or URL; up to date to be read.
 
@@ -187,7 +200,7 @@ def find_search(name: str, results: str | Path) -> Folder:
     for root in (Path(name), Path(results) / name, Path(results) / Path(name).stem):
         if (root / JOURNAL_NAME).is_file():
             return Folder(root.resolve())
-    there = sorted(path.parent.name for path in Path(results).glob(f"*/{JOURNAL_NAME}"))
+    there = searches_in(str(results))
     known = f"Searches there: {', '.join(there)}." if there else "No search was begun there."
     raise FixSpec(
         name,
@@ -207,8 +220,7 @@ def _find_kept(name: str, results: str) -> Folder:
         if folder.store is not None and has_segments(folder.store):
             folder.refresh()
             return folder
-    names = [name for name in open_store(results).children() if not name.startswith(".")]
-    there = ", ".join(names)
-    known = f"What is there: {there}." if there else "Nothing is there."
+    there = searches_in(results)
+    known = f"Searches there: {', '.join(there)}." if there else "No search was begun there."
     text = f"no search of this name under {results}/. {known} Name another place with --results."
     raise FixSpec(name, [text])

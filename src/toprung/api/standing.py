@@ -15,7 +15,8 @@ from toprung.api import Search
 from toprung.api.folder import Folder
 from toprung.api.progress import Progress
 from toprung.core.errors import FixEnvironment
-from toprung.trial.journal import JOURNAL_NAME, LOCK_NAME, read_events
+from toprung.storage.lease import holder
+from toprung.trial.journal import LOCK_NAME, read_events
 
 
 @dataclass(frozen=True)
@@ -33,11 +34,23 @@ class Driver:
 
 
 def driver_at_work(folder: Folder) -> Driver | None:
-    """Who holds a search's lock now; None where nobody does.
+    """Who drives a search now; None where nobody does.
 
-    A lock on a shared mount is seen only where that mount carries locks from node to node.
+    A lock on a shared mount is seen only where that mount carries locks from node to node. Of a
+    search that is kept under a URL, a driver elsewhere is known by its next sign of life, for
+    which this waits up to ten seconds.
     """
-    path = folder.root / LOCK_NAME
+    here = _lock_holder(folder.root / LOCK_NAME)
+    if here is not None or folder.store is None:
+        return here
+    found = holder(folder.store)
+    if found is None:
+        return None
+    events = read_events(folder.journal)
+    return Driver(found.pid, found.host, int(events[-1]["epoch"]) if events else 0)
+
+
+def _lock_holder(path: Path) -> Driver | None:
     try:
         with path.open("r", encoding="utf-8") as file:
             said = file.read()
@@ -53,11 +66,6 @@ def driver_at_work(folder: Folder) -> Driver | None:
         return None
 
 
-def names_in(results: str) -> list[str]:
-    """The searches that a results folder holds, sorted."""
-    return sorted(path.parent.name for path in Path(results).glob(f"*/{JOURNAL_NAME}"))
-
-
 def tell_standing(search: Search) -> dict[str, Any]:
     """Where a search stands: its state, its driver, counts, the best trial, and times."""
     progress = Progress(search.spec, search.folder.root)
@@ -70,7 +78,7 @@ def tell_standing(search: Search) -> dict[str, Any]:
         "name": search.folder.name,
         "state": state,
         "driver": None if driver is None else vars(driver),
-        "folder": str(search.folder.root),
+        "folder": search.folder.where,
         "trials": {"suggested": standing.suggested, "of": standing.trials, **standing.counts},
         "best": None if best is None else {"trial": best[0], search.spec.metric.name: best[1]},
         "elapsed_seconds": standing.elapsed,

@@ -47,11 +47,12 @@ def logs(
     view = View(Progress(search.spec, search.folder.root), None)
     told = 0
     while True:
-        over = driver_at_work(search.folder) is None
+        over = not follow or driver_at_work(search.folder) is None
+        search.folder.refresh()
         events = read_events(search.folder.journal)
         for event in events[told:]:
             view(event)
         told = len(events)
-        if over or not follow:
+        if over:
             return
         time.sleep(_LOOK_SECONDS)

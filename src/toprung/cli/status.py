@@ -11,8 +11,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from toprung.api import Search
+from toprung.api.folder import searches_in
 from toprung.api.opening import Settings
-from toprung.api.standing import names_in, tell_standing
+from toprung.api.standing import tell_standing
 from toprung.api.submitting import Sent, find_sent, searches
 from toprung.cli.console import OUT, duration, print_json
 from toprung.cli.options import AllowOpen, ClusterFile, Dashboard, Json, Results
@@ -40,7 +41,7 @@ def status(
         found = searches(server) if name is None else [find_sent(server, name)]
         told = [_sent_record(sent) for sent in found]
     else:
-        given = names_in(results) if name is None else [name]
+        given = searches_in(results) if name is None else [name]
         settings = Settings(results=results)
         told = [tell_standing(Search.attach(one, settings)) for one in given]
     if json:

@@ -54,8 +54,8 @@ class Lease:
         Raises:
             FixEnvironment: another driver is at work on the search.
         """
-        held = self._read()
-        if held is not None and not _is_dead(held, self._writer):
+        held = _read(self._store)
+        if held is not None and not _is_dead(held, self._writer.host):
             self._wait(held)
         self._write()
         self._thread.start()
@@ -71,20 +71,13 @@ class Lease:
                 self._store.delete([DRIVER])
 
     def _wait(self, held: dict[str, Any]) -> None:
-        waited = 0.0
-        while waited < self._patience:
-            step = min(self._beat / 2, self._patience - waited)
-            self._over.wait(step)
-            waited += step
-            now = self._read()
-            if now is None:
-                return
-            if now != held:
-                who = f"pid {now.get('pid')} on {now.get('host')}"
-                raise FixEnvironment(
-                    f"{self._store.url}: another driver is at work on this search ({who}). "
-                    f"Wait for it, or stop that process, then try again."
-                )
+        now = _next_sign(self._store, held, self._beat, self._patience, self._over)
+        if now is not None:
+            who = f"pid {now.get('pid')} on {now.get('host')}"
+            raise FixEnvironment(
+                f"{self._store.url}: another driver is at work on this search ({who}). "
+                f"Wait for it, or stop that process, then try again."
+            )
 
     def _live(self) -> None:
         while not self._over.wait(self._beat):
@@ -97,17 +90,52 @@ class Lease:
         said = {**asdict(self._writer), "beat": self._beats}
         self._store.put(DRIVER, json.dumps(said).encode())
 
-    def _read(self) -> dict[str, Any] | None:
-        try:
-            said = json.loads(self._store.get(DRIVER))
-        except (FileNotFoundError, ValueError):
-            return None
-        return said if isinstance(said, dict) else None
+
+def holder(store: Store, *, beat_seconds: float | None = None) -> Writer | None:
+    """Who gives signs of life for a search; None where nobody did for two beats.
+
+    Raises:
+        StorageError: the storage does not answer.
+    """
+    beat = BEAT_SECONDS if beat_seconds is None else beat_seconds
+    held = _read(store)
+    if held is None or _is_dead(held, Writer().host):
+        return None
+    now = _next_sign(store, held, beat, 2 * beat, Event())
+    if now is None:
+        return None
+    try:
+        return Writer(str(now["host"]), int(now["pid"]), str(now["token"]))
+    except (KeyError, TypeError, ValueError):
+        return Writer("unknown", 0, "")
 
 
-def _is_dead(held: dict[str, Any], own: Writer) -> bool:
+def _next_sign(
+    store: Store, held: dict[str, Any], beat: float, patience: float, over: Event
+) -> dict[str, Any] | None:
+    """The lease when it is another than ``held``; None where it goes, or nothing comes in time."""
+    waited = 0.0
+    while waited < patience:
+        step = min(beat / 2, patience - waited)
+        over.wait(step)
+        waited += step
+        now = _read(store)
+        if now != held:
+            return now
+    return None
+
+
+def _read(store: Store) -> dict[str, Any] | None:
+    try:
+        said = json.loads(store.get(DRIVER))
+    except (FileNotFoundError, ValueError):
+        return None
+    return said if isinstance(said, dict) else None
+
+
+def _is_dead(held: dict[str, Any], here: str) -> bool:
     """Whether the holder was a process of this machine that is no more."""
-    if held.get("host") != own.host or not isinstance(held.get("pid"), int):
+    if held.get("host") != here or not isinstance(held.get("pid"), int):
         return False
     try:
         os.kill(held["pid"], 0)
