@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -27,6 +27,13 @@ URL = "s3://searches/team"
 SECRET = "hush-hush-canary-secret"
 
 
+def give_access(patch: pytest.MonkeyPatch, address: str) -> None:
+    patch.setenv("AWS_ENDPOINT_URL", address)
+    patch.setenv("AWS_ACCESS_KEY_ID", "toprung")
+    patch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+
+
 @pytest.fixture(scope="module")
 def s3() -> Iterator[str]:
     """A server with a bucket, and the environment that leads there."""
@@ -34,10 +41,7 @@ def s3() -> Iterator[str]:
     running.start()
     host, port = running.get_host_and_port()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-        patch.setenv("AWS_ACCESS_KEY_ID", "toprung")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        give_access(patch, f"http://{host}:{port}")
         boto3.client("s3").create_bucket(Bucket="searches")
         yield f"http://{host}:{port}"
     running.stop()
@@ -63,9 +67,9 @@ def lines_of(store: Store) -> list[dict[str, Any]]:
     return [json.loads(line) for key in sorted(found) for line in found[key].splitlines()[1:]]
 
 
-def start(*words: str) -> subprocess.Popen[bytes]:
+def start(*words: str, stderr: IO[bytes] | int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "toprung.cli.main", *words]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=stderr)
 
 
 def wait_for(store: Store, kind: str, number: int, process: subprocess.Popen[bytes]) -> None:
@@ -128,6 +132,53 @@ def test_a_killed_search_is_gone_on_with_from_another_directory(
     assert not [key for key, data in found.items() if SECRET.encode() in data]
     for path in tmp_path.rglob("*"):
         assert not (path.is_file() and SECRET.encode() in path.read_bytes()), path
+
+
+def test_a_search_waits_while_its_storage_does_not_answer_and_ends_as_if_it_had(
+    finished: Search,
+    tmp_path: Path,
+    move_to: Callable[[str], Path],
+    write_spec: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+    record_property: Callable[[str, object], None],
+) -> None:
+    running = server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    running.start()
+    host, port = running.get_host_and_port()
+    give_access(monkeypatch, f"http://{host}:{port}")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")  # Else its library tries for half a minute.
+    boto3.client("s3").create_bucket(Bucket="searches")
+    spec, where = write_spec(tmp_path), move_to("first")
+    store = open_store(URL).below("tiny")
+    with (where / "said").open("wb") as said:
+        process = start("search", str(spec), "--runner", "inline", "--results", URL, stderr=said)
+        try:
+            wait_for(store, "decided", 2, process)
+            running.stop()
+            ends = time.monotonic() + 200
+            while b"paused: " not in (where / "said").read_bytes():
+                assert process.poll() is None
+                assert time.monotonic() < ends
+                time.sleep(0.2)
+            running = server.ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
+            running.start()
+            began = time.monotonic()
+            while b"the search goes on" not in (where / "said").read_bytes():
+                assert time.monotonic() < ends
+                time.sleep(0.1)
+            record_property("recovery_seconds", time.monotonic() - began)
+            assert process.wait(timeout=200) == 0, (where / "said").read_text()
+        finally:
+            process.kill()
+            process.wait()
+    words = (where / "said").read_text()
+    assert f"toprung resume {URL}/tiny" in words
+    move_to("second")
+    assert told(Search.attach(f"{URL}/tiny")) == told(finished)
+    events = lines_of(store)
+    assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
+    assert "failed" not in {event["kind"] for event in events}
+    running.stop()
 
 
 def test_a_driver_that_slept_is_followed_and_stops_when_it_wakes(

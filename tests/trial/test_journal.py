@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+from pathlib import Path
 
 import pytest
 
 from toprung.core.clock import VirtualClock
+from toprung.core.files import AWAY
 from toprung.search.ledger import Ledger
-from toprung.trial.journal import Journal, read_events
+from toprung.trial.journal import JOURNAL_NAME, Journal, read_events
 
 
 @pytest.fixture
@@ -112,3 +114,35 @@ def test_a_disk_that_refuses_one_event_can_be_tried_again(tmp_path, monkeypatch)
                 journal.append("lost")
         journal.append("kept")
         assert [event["kind"] for event in read_events(journal.path)] == ["kept"]
+
+
+def test_lines_are_given_again_to_a_storage_that_did_not_answer(tmp_path: Path) -> None:
+    given: list[bytes] = []
+    answers = [True, False, False, True, False]
+
+    def push(lines: bytes) -> None:
+        given.append(lines)
+        if not answers.pop(0):
+            raise OSError(AWAY, "no route", "s3://bucket/mine")
+
+    class Patient:
+        def __init__(self) -> None:
+            self.told: list[str] = []
+
+        def wait(self, why: str, seconds: float) -> bool:
+            self.told.append(why)
+            return len(self.told) <= 2
+
+        def over(self) -> None:
+            self.told.append("over")
+
+    patience = Patient()
+    with Journal(tmp_path, VirtualClock(), push=push, patience=patience) as journal:
+        journal.append("alone", number=1)
+        journal.append("alone", number=2)
+        assert patience.told == ["[Errno 113] no route: 's3://bucket/mine'"] * 2 + ["over"]
+        assert given[1] == given[2] == given[3] != given[0]
+        with pytest.raises(OSError, match="no route"):
+            journal.append("alone", number=3)
+        assert journal.broken
+    assert [event["number"] for event in read_events(tmp_path / JOURNAL_NAME)] == [1, 2]

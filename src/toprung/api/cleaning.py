@@ -13,7 +13,7 @@ from toprung.core.later import later
 from toprung.judge.janitor import TRAINING, Removal, choose_removals
 from toprung.learn.kept import CHECKPOINTS, PREDICTIONS
 from toprung.search.driver import Driver
-from toprung.storage.store import Store
+from toprung.storage.store import StorageError, Store
 from toprung.trial.journal import Event
 
 checkpoint = later("toprung.learn.checkpoint")
@@ -54,7 +54,9 @@ class Janitor:
         due = left and event["at"] >= self._last + _SECONDS_BETWEEN
         if due or event["kind"] in ("closed", "ensembled"):
             self._last = event["at"]
-            self.clean()
+            # A storage that does not answer is looked at another time.
+            with suppress(StorageError):
+                self.clean()
 
     def clean(self) -> list[Removal]:
         """Removes what must go now; returns it."""

@@ -140,7 +140,7 @@ def _opened(spec: SearchSpec, folder: Folder, settings: Settings) -> Iterator[Ru
         check_place(folder)
     _begin(spec, folder)
     folder.publish()
-    room = Room(folder.root)
+    room = Room(folder.root, folder.store)
     with Journal(
         folder.root, clock, durable=not simulated, push=folder.push, patience=room
     ) as journal:

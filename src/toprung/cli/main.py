@@ -29,7 +29,7 @@ from toprung.cli import (
 )
 from toprung.cli.console import ERRORS
 from toprung.core.errors import FixEnvironment, Interrupted, ToprungError
-from toprung.core.files import NO_ROOM
+from toprung.core.files import AWAY, NO_ROOM
 from toprung.core.secrets import redact
 
 app = typer.Typer(
@@ -101,6 +101,8 @@ def main() -> None:
         advice = f"Run 'toprung --debug {sys.argv[1] if sys.argv[1:] else ''} ...' to see where."
         if isinstance(error, OSError) and error.errno in NO_ROOM:
             advice = "Nothing that was journaled is lost. Make room, then run the same again."
+        elif isinstance(error, OSError) and error.errno == AWAY:
+            advice = "Nothing that was journaled is lost. Run the same again once it answers."
         ERRORS.print(f"[bold red]error:[/] {escape(told)}\n{escape(advice)}", highlight=False)
         environment = isinstance(error, OSError | MemoryError)
         sys.exit(FixEnvironment.exit_code if environment else ToprungError.exit_code)

@@ -15,6 +15,8 @@ from typing import Any
 
 NO_ROOM = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EROFS))
 """What storage answers that is full, or may only be read: a person can mend it meanwhile."""
+AWAY = errno.EHOSTUNREACH
+"""Of an error that says that a storage under a URL does not answer: it may answer later."""
 MOST_JSON_BYTES = 16 << 20
 """Of one JSON file: what is written here is far smaller, and in memory it grows thirtyfold."""
 _LONGEST_NAME = 1000

@@ -1,4 +1,4 @@
-"""What a search does while storage has no room: it pauses, says so, and looks again."""
+"""What a search does while storage has no room or does not answer: it pauses and looks again."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from toprung.core.clock import Clock, SystemClock
+from toprung.storage.store import Store
 
 _LOOK_SECONDS = 0.5
 _MORE_BYTES = 1 << 20
@@ -19,39 +20,42 @@ _PROBE_BYTES = 4096
 
 
 class Room:
-    """Waits where storage is full or may only be read, and tells people, once.
+    """Waits where storage is full, may only be read or does not answer, and tells people, once.
 
     Attributes:
         is_over: asked while waiting; whether the user wants the search to end. Until a search is
             open nothing is waited for: then the error itself is the clearest answer.
     """
 
-    def __init__(self, folder: Path, *, clock: Clock | None = None) -> None:
+    def __init__(
+        self, folder: Path, store: Store | None = None, *, clock: Clock | None = None
+    ) -> None:
         """Watches a folder's storage.
 
         Args:
             folder: of the search.
+            store: that keeps the search, where the folder is not all of it.
             clock: for durations.
         """
-        self._folder = folder
+        self._folder, self._store = folder, store
         self._clock = clock or SystemClock()
         self._since: float | None = None
         self.is_over: Callable[[], bool] | None = None
 
     def wait(self, why: str, seconds: float) -> bool:
-        """Waits for room, at most so long; whether to try again."""
+        """Waits for room or an answer, at most so long; whether to try again."""
         if self.is_over is None or self.is_over():
             return False
         if self._since is None:
             self._since = self._clock.seconds()
             _tell(
-                f"paused: {why}. Nothing is lost. Make room, and the search goes on by itself; "
-                f"or end it with Ctrl-C, and later: toprung resume {self._folder.name}"
+                f"paused: {why}. Nothing is lost. {self._remedy()}, and the search goes on by "
+                f"itself; or end it with Ctrl-C, and later: toprung resume {self._where_kept()}"
             )
-        free, writable = self._free(), self._is_writable()
+        free, usable = self._free(), self._is_usable()
         until = self._clock.seconds() + seconds
         while self._clock.seconds() < until and not self.is_over():
-            if self._free() >= free + _MORE_BYTES or self._is_writable() > writable:
+            if self._free() >= free + _MORE_BYTES or self._is_usable() > usable:
                 break
             time.sleep(_LOOK_SECONDS)
         return not self.is_over()
@@ -72,6 +76,15 @@ class Room:
             return shutil.disk_usage(self._where()).free
         except OSError:
             return 0
+
+    def _remedy(self) -> str:
+        return "Make room" if self._store is None else "Bring the storage back, or make room"
+
+    def _where_kept(self) -> str:
+        return self._folder.name if self._store is None else self._store.url
+
+    def _is_usable(self) -> bool:
+        return self._is_writable() and (self._store is None or self._store.answers())
 
     def _is_writable(self) -> bool:
         path = self._where() / f".room.{os.getpid()}.tmp"

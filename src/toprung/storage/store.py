@@ -18,7 +18,7 @@ import fsspec
 from fsspec.core import url_to_fs
 
 from toprung.core.errors import FixEnvironment, FixSpec
-from toprung.core.files import inside
+from toprung.core.files import AWAY, inside
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 _EXTRAS = {"s3": "s3", "s3a": "s3"}
@@ -176,6 +176,14 @@ class Store:
         """Whether there is an object of that name."""
         return bool(self._try(key, lambda files, path: files.exists(path)))
 
+    def answers(self) -> bool:
+        """Whether it can be reached now."""
+        try:
+            self.has("")
+        except OSError:
+            return False
+        return True
+
     def get_all(self, keys: Iterable[str]) -> dict[str, bytes]:
         """Several objects, fetched beside each other; all of them must be there."""
         wanted = list(keys)
@@ -250,8 +258,10 @@ class Store:
                 raise PermissionError(errno.EACCES, _line(error), self._place(key)) from error
             # The edge to a foreign library: each raises errors of its own kinds.
             except Exception as error:
-                if wait is None or type(error).__name__ in _FINAL:
+                if type(error).__name__ in _FINAL:
                     raise StorageError(errno.EIO, _line(error), self._place(key)) from error
+                if wait is None:
+                    raise StorageError(AWAY, _line(error), self._place(key)) from error
                 time.sleep(wait)
         raise AssertionError("the last try returns or raises")
 

@@ -15,7 +15,7 @@ from typing import IO, Any, Protocol
 
 from toprung.core.clock import Clock
 from toprung.core.errors import FixEnvironment, ToprungError
-from toprung.core.files import NO_ROOM, sync_folder
+from toprung.core.files import AWAY, NO_ROOM, sync_folder
 from toprung.trial.events import JOURNAL_NAME, Event, read_events, seal, whole_lines
 
 __all__ = ["JOURNAL_NAME", "Event", "Journal", "read_events"]
@@ -96,8 +96,9 @@ class Journal:
             clock: for stamps and for the seconds that the search has run.
             durable: whether each append waits for the disk; off only for simulations.
             push: given the lines of each wait for the disk, after it; the lines count once it
-                returns. Where it raises they are lost, and the journal is ``broken``.
-            patience: with a disk that is full; None has none.
+                returns. It is given them again where it raises an OSError of ``AWAY`` and there
+                is patience; else they are lost, and the journal is ``broken``.
+            patience: with a disk that is full, or a storage that does not answer; None has none.
 
         Raises:
             FixEnvironment: another driver holds the lock, or the journal is damaged or of a
@@ -241,15 +242,28 @@ class Journal:
                 self._unsynced, (self._seq, self._size) = lines, at
         self._unsynced.clear()
         if self._push is not None and self._unpushed:
+            self._hand_on(self._push)
+        self._durable_to = (self._seq, self._size)
+
+    def _hand_on(self, push: Callable[[bytes], None]) -> None:
+        """Gives the lines on; waits where what takes them does not answer."""
+        refused = False
+        while True:
             try:
-                self._push(bytes(self._unpushed))
-            except (OSError, ToprungError):
+                push(bytes(self._unpushed))
+                break
+            except (OSError, ToprungError) as error:
+                refused = True
+                away = isinstance(error, OSError) and error.errno == AWAY
+                if away and self.wait(str(error), 1.0):
+                    continue
                 # Whether the lines arrived is not known; opening the journal anew tells.
                 self.broken = True
                 self._take_back()
                 raise
-            self._unpushed.clear()
-        self._durable_to = (self._seq, self._size)
+        self._unpushed.clear()
+        if refused:
+            self._patience.over()
 
     def _take_back(self) -> None:
         self._seq, self._size = self._durable_to

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from toprung.core.clock import Clock, SystemClock
 from toprung.core.errors import Interrupted, RetryTrial, TrialDiverged
-from toprung.core.files import NO_ROOM
+from toprung.core.files import AWAY, NO_ROOM
 from toprung.core.secrets import redact
 from toprung.search.driver import Driver
 from toprung.trial.config import Assignment
@@ -118,6 +118,8 @@ def _special(error: BaseException) -> Failure | None:
     if isinstance(error, RetryTrial):
         return Failure("infrastructure", said or "the trial asks to be tried again")
     number = error.errno if isinstance(error, OSError) else None
+    if "StorageError" in names and number == AWAY:
+        return Failure("storage", _line(error))
     short = isinstance(error, OSError) and _WRITTEN_LESS.fullmatch(text)
     if number in NO_ROOM or short or any(words in text for words in _NO_ROOM_WORDS):
         return Failure("storage", _line(error))
