@@ -213,6 +213,27 @@ def test_smaller_micro_batches_give_the_same_gradients(
         assert math.isclose(one.metrics["train_loss"], other.metrics["train_loss"], rel_tol=1e-4)
 
 
+def test_activations_that_are_computed_again_change_no_bit_and_are_not_kept(
+    trainer: Make, assign: Assign, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shrunk = replace(assign(adapter="full", dropout=0.2), shrink=4, attempt=3)
+    kept, losses = [], []
+    for limit in (4, 8):
+        monkeypatch.setattr("toprung.trial.config.RECOMPUTES_FROM", limit)
+        sizes: list[int] = []
+
+        def pack(tensor: torch.Tensor, sizes: list[int] = sizes) -> torch.Tensor:
+            sizes.append(tensor.nbytes)
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+            reports = list(trainer(folder=tmp_path / str(limit))(shrunk))
+        kept.append(sum(sizes))
+        losses.append([(r.metrics["train_loss"], r.metrics["log_loss"]) for r in reports])
+    assert losses[0] == losses[1]
+    assert kept[0] < kept[1] / 2
+
+
 def test_accumulated_batches_give_the_same_steps_as_whole_ones(
     trainer: Make, assign: Assign, tmp_path: Path
 ) -> None:

@@ -35,6 +35,7 @@ from toprung.learn.optimizer import Optimizer
 from toprung.learn.patience import Patience
 from toprung.learn.plan import PROGRESS, Plan
 from toprung.learn.progress import ProgressLog
+from toprung.learn.recompute import recompute_activations
 from toprung.learn.settings import choose
 from toprung.learn.streams import Streams
 from toprung.learn.summaries.build import SummaryBuild
@@ -85,6 +86,8 @@ class Run:
         with self.streams.turn():
             self.build.make_model()
         self.model = self.build.model
+        if assignment.recomputes:
+            recompute_activations(self.model)
         self._shrink = assignment.shrink
         self.patience = Patience(self.settings.patience)
         self.loop = self._make_loop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from toprung.search.plan import Plan
+from toprung.trial.config import RECOMPUTES_FROM
 from toprung.trial.decision import Failure, Verdict
 from toprung.trial.history import History
 from toprung.trial.record import TrialRecord
@@ -32,6 +33,8 @@ def judge(failure: Failure, record: TrialRecord) -> Verdict:
         how = "from its last checkpoint"
         if failure.kind == "out_of_memory":
             how += ", with half the micro-batch and twice the accumulation"
+            if record.shrink * 2 >= RECOMPUTES_FROM:
+                how += ", and activations computed again in the backward pass"
         return Verdict(True, f"{failure.kind}: {failure.message}; tried again {how}")
     tried = f" (after {before} {'retries' if before > 1 else 'retry'})" if before else ""
     return Verdict(False, f"{failure.kind}: {failure.message}{tried}")

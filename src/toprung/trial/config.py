@@ -58,6 +58,10 @@ class TrialConfig:
         return hashlib.sha256(text.encode()).hexdigest()
 
 
+RECOMPUTES_FROM = 4
+"""``shrink`` from which a trial computes activations again in the backward pass."""
+
+
 @dataclass(frozen=True)
 class Assignment:
     """The order to train a trial from where it stands.
@@ -75,6 +79,11 @@ class Assignment:
     attempt: int = 1
     shrink: int = 1
     epoch: int = 0
+
+    @property
+    def recomputes(self) -> bool:
+        """Whether activations are computed again in the backward pass: two halvings too few."""
+        return self.shrink >= RECOMPUTES_FROM
 
 
 @dataclass(frozen=True)
