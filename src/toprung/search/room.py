@@ -14,6 +14,7 @@ from toprung.core.clock import Clock, SystemClock
 from toprung.storage.store import Store
 
 _LOOK_SECONDS = 0.5
+_SOON_SECONDS = 5.0
 _MORE_BYTES = 1 << 20
 """Of free space more than there was: somebody has made room."""
 _PROBE_BYTES = 4096
@@ -53,6 +54,8 @@ class Room:
                 f"itself; or end it with Ctrl-C, and later: toprung resume {self._where_kept()}"
             )
         free, usable = self._free(), self._is_usable()
+        if usable and self._store is not None:
+            seconds = min(seconds, _SOON_SECONDS)  # It may have been back before it was asked.
         until = self._clock.seconds() + seconds
         while self._clock.seconds() < until and not self.is_over():
             if self._free() >= free + _MORE_BYTES or self._is_usable() > usable:
