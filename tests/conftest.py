@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -141,3 +142,11 @@ def copied(finished: Search, tmp_path: Path) -> Search:
     results = tmp_path / "results"
     shutil.copytree(finished.folder.root, results / "tiny")
     return Search.attach("tiny", Settings(runner="inline", results=str(results)))
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds of every sleep that is asked for from now on; none is slept."""
+    asked: list[float] = []
+    monkeypatch.setattr(time, "sleep", asked.append)
+    return asked

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import datasets
@@ -104,15 +103,14 @@ def test_a_file_as_path_and_an_unknown_corpus_are_told(tmp_path: Path) -> None:
 
 
 def test_a_hub_id_while_offline_says_at_once_what_to_do(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, waits: list[float]
 ) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path)
-    before = time.monotonic()
     with pytest.raises(FixEnvironment) as caught:
         load_dataset(DataSource(path="nobody/no-such-rows"), seed=7)
-    assert time.monotonic() - before < 8
+    assert sum(waits) < 5
     message = str(caught.value)
     assert "'nobody/no-such-rows'" in message
     assert "HF_HUB_OFFLINE is set" in message
@@ -121,16 +119,15 @@ def test_a_hub_id_while_offline_says_at_once_what_to_do(
 
 
 def test_a_hub_that_cannot_be_reached_says_at_once_what_to_do(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, waits: list[float]
 ) -> None:
     for name in ("HF_HUB_OFFLINE", "https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
-    before = time.monotonic()
     with pytest.raises(FixEnvironment, match=r"no network connection to http://127\.0\.0\.1:9"):
         load_dataset(DataSource(path="nobody/no-such-rows"), seed=7)
-    assert time.monotonic() - before < 8
+    assert sum(waits) < 5
 
 
 def test_files_are_read_without_loading_what_only_hubs_need() -> None:

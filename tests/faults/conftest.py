@@ -47,7 +47,7 @@ class Short:
         """How many whole lines the journal has."""
         return self.journal.read_bytes().count(b"\n") if self.journal.exists() else 0
 
-    def wait_for(self, holds: Callable[[], bool], seconds: float = 30.0) -> float:
+    def wait_for(self, holds: Callable[[], bool], seconds: float = 90.0) -> float:
         """Waits until something holds; how long that took."""
         began = time.monotonic()
         while not holds():

@@ -79,8 +79,8 @@ def test_ctrl_c_twice_ends_a_search_on_ray_at_once_with_no_process_left(
         left += [p for p in below(process.pid) if p not in left]
         process.send_signal(signal.SIGINT)
         began = time.monotonic()
-        assert process.wait(timeout=20) == 130
-    _, alive = psutil.wait_procs(left, timeout=20)
+        assert process.wait(timeout=60) == 130
+    _, alive = psutil.wait_procs(left, timeout=60)
     record_property("recovery_seconds", time.monotonic() - began)
     assert alive == []
     read_events(journal)

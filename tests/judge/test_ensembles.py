@@ -146,8 +146,12 @@ def test_uniform_takes_the_best_members_with_equal_weights() -> None:
     assert ranked[0] in weights
 
 
-def test_two_hundred_candidates_on_many_rows_take_seconds_at_most() -> None:
+def test_two_hundred_candidates_take_less_than_measuring_each_of_them_once() -> None:
     logits, labels = candidates(200, rows=24_000, classes=2)
-    start = time.monotonic()
+    start = time.process_time()
     Greedy().weigh(logits, labels, METRICS["macro_f1"], SingleLabel())
-    assert time.monotonic() - start < 10
+    taken = time.process_time() - start
+    start = time.process_time()
+    for name in list(logits)[:50]:
+        measure(logits[name], labels)
+    assert taken < 4 * (time.process_time() - start)

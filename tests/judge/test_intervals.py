@@ -73,10 +73,14 @@ def test_one_row_alone_gives_an_interval_without_width() -> None:
     assert (found.value, found.low, found.high) == (1.0, 1.0, 1.0)
 
 
-def test_three_thousand_rows_of_77_classes_take_seconds_at_most() -> None:
+def test_a_thousand_resamples_take_a_quarter_of_measuring_each_at_most() -> None:
     chance = np.random.default_rng(0)
     labels = chance.integers(77, size=3000)
     guesses = [chance.normal(size=(3000, 77)) for _ in range(2)]
-    start = time.monotonic()
+    start = time.process_time()
     judge(labels, 1).gain(METRICS["macro_f1"], Answers(guesses[0]), Answers(guesses[1]))
-    assert time.monotonic() - start < 10
+    taken = time.process_time() - start
+    start = time.process_time()
+    for guess in guesses * 5:
+        measure(guess, labels)
+    assert taken < 200 * (time.process_time() - start) / 4

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import shutil
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,25 +42,27 @@ def test_weights_that_lack_a_layer_are_refused(tmp_path: Path, encoders: dict[st
         load_backbone(find_card(str(tmp_path / "copy")))
 
 
-def test_a_hub_id_with_the_hub_off_fails_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hub_id_with_the_hub_off_fails_at_once(
+    monkeypatch: pytest.MonkeyPatch, waits: list[float]
+) -> None:
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     card = replace(find_card("bert_base"), source="nobody/has-this-encoder")
-    began = time.monotonic()
     with pytest.raises(FixEnvironment, match="HF_HUB_OFFLINE is set"):
         load_backbone(card)
-    assert time.monotonic() - began < 5
+    assert sum(waits) < 5
 
 
-def test_a_hub_that_does_not_answer_fails_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hub_that_does_not_answer_fails_at_once(
+    monkeypatch: pytest.MonkeyPatch, waits: list[float]
+) -> None:
     monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
     for name in ("HTTPS_PROXY", "https_proxy"):
         monkeypatch.delenv(name, raising=False)
     card = replace(find_card("bert_base"), source="nobody/has-this-encoder")
-    began = time.monotonic()
     with pytest.raises(FixEnvironment, match=r"out of reach.*hf download"):
         load_backbone(card)
-    assert time.monotonic() - began < 10
+    assert sum(waits) < 5
 
 
 def test_a_backbone_is_loaded_once_a_process(encoders: dict[str, Path]) -> None:

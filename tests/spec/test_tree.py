@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from toprung.spec.nodes import Problems
@@ -99,13 +97,12 @@ def test_what_is_not_a_search_is_told_with_its_line(data: bytes, words: list[str
     assert [word for word in words if word not in problems[0]] == [], problems
 
 
+@pytest.mark.timeout(60)  # Its 9 to the power of 10 values would take hours.
 def test_an_alias_bomb_is_refused_at_once() -> None:
     lines = ["a: &a [x, x, x, x, x, x, x, x, x]"]
     for name, before in zip("bcdefghij", "abcdefghi", strict=True):
         lines.append(f"{name}: &{name} [" + ", ".join([f"*{before}"] * 9) + "]")
-    start = time.monotonic()
     _, problems = read("\n".join(lines).encode())
-    assert time.monotonic() - start < 2
     assert len(problems) == 1
     assert "aliases expand without end" in problems[0]
 
