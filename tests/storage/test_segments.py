@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from toprung.core.clock import VirtualClock
 from toprung.core.errors import FixEnvironment
+from toprung.storage import segments as segments_module
 from toprung.storage.segments import Fenced, Segments, Writer, has_segments
 from toprung.storage.store import StorageError, Store
 from toprung.trial.journal import Journal, read_events
@@ -31,6 +33,37 @@ def test_lines_come_back_in_the_order_of_their_numbers(store: Store) -> None:
     assert lines == b"".join(pushed)
     second.push(b"{}\n")
     assert len(store.sizes("journal")) == 13
+
+
+def test_a_long_journal_is_read_with_few_requests_and_still_fences(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(segments_module, "_DIGEST_EVERY", 4)
+    first, _ = opened(store)
+    slept, _ = opened(store)
+    pushed = [f'{{"seq": {n}}}\n'.encode() for n in range(1, 11)]
+    for lines in pushed:
+        first.push(lines)
+    asked: list[str] = []
+    get_all = Store.get_all
+
+    def note(self: Store, keys: Iterable[str]) -> dict[str, bytes]:
+        asked.extend(wanted := list(keys))
+        return get_all(self, wanted)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "get_all", note)
+        second, lines = opened(store)
+    assert lines == b"".join(pushed)
+    assert asked == [f"journal/{name}.jsonl" for name in ("upto-00000008", "00000009", "00000010")]
+    second.push(b"11\n")
+    second.push(b"12\n")
+    assert opened(store)[1] == b"".join(pushed) + b"11\n12\n"
+    assert store.has("journal/upto-00000012.jsonl")
+    with pytest.raises(Fenced):
+        slept.push(b"late\n")
+    store.delete(key for key in store.sizes("journal") if "upto" in key)
+    assert opened(store)[1] == b"".join(pushed) + b"11\n12\n"
 
 
 def test_a_driver_that_was_taken_for_dead_cannot_add_a_line(store: Store) -> None:

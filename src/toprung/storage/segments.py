@@ -7,6 +7,8 @@ import os
 import re
 import secrets
 import socket
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 
 from toprung.core.errors import FixEnvironment
@@ -14,6 +16,8 @@ from toprung.storage.store import Store
 
 JOURNAL = "journal"
 _NAME = re.compile(rf"{JOURNAL}/(\d{{8}})\.jsonl\Z")
+_DIGEST = re.compile(rf"{JOURNAL}/upto-(\d{{8}})\.jsonl\Z")
+_DIGEST_EVERY = 256
 
 
 class Fenced(FixEnvironment):
@@ -49,12 +53,17 @@ class Segments:
     writer. It is put only if nobody has put one of its number. So a driver that was taken for
     dead cannot add a line that the one after it has not read: its next number is taken. A torn
     segment cannot exist. Source: the log protocol of Armbrust et al. 2020, "Delta Lake".
+
+    Every so many segments their lines are also put as one object, ``journal/upto-<number>.jsonl``,
+    so that a long journal is read with few requests. The segments stay: a number that was taken
+    fences its latecomers for ever.
     """
 
     def __init__(self, store: Store, writer: Writer) -> None:
         """Names the place; ``read`` must come before the first ``push``."""
         self._store, self._writer = store, writer
         self._count = 0
+        self._so_far = bytearray()
 
     def read(self) -> bytes:
         """All lines so far.
@@ -62,10 +71,18 @@ class Segments:
         Raises:
             FixEnvironment: a segment is missing among others, or is not one.
         """
-        keys = _segment_keys(self._store)
+        sizes = self._store.sizes(JOURNAL)
+        keys = _segment_keys(self._store, sizes)
         self._count = len(keys)
+        digest = _newest_digest(sizes, self._count)
+        if digest is not None:
+            key, upto = digest
+            keys = [key, *keys[upto:]]
         found = self._store.get_all(keys)
-        return b"".join(_lines(self._store, key, found[key]) for key in keys)
+        self._so_far = bytearray()
+        for key in keys:
+            self._so_far += _lines(self._store, key, found[key])
+        return bytes(self._so_far)
 
     def push(self, lines: bytes) -> None:
         """Puts the next segment; the lines are durable, and this writer's, when it returns.
@@ -87,15 +104,31 @@ class Segments:
                     f"search over. This one stops; what it had journaled before is kept."
                 ) from None
         self._count += 1
+        self._so_far += lines
+        if self._count % _DIGEST_EVERY == 0:
+            self._put_digest()
+
+    def _put_digest(self) -> None:
+        """Puts all lines so far as one object; without it reading only takes longer."""
+        first = json.dumps({"writer": asdict(self._writer)}).encode() + b"\n"
+        with suppress(OSError):
+            self._store.put(f"{JOURNAL}/upto-{self._count:08d}.jsonl", first + self._so_far)
 
 
 def has_segments(store: Store) -> bool:
     """Whether a search was begun there."""
-    return bool(_segment_keys(store))
+    return bool(_segment_keys(store, store.sizes(JOURNAL)))
 
 
-def _segment_keys(store: Store) -> list[str]:
-    keys = [key for key in store.sizes(JOURNAL) if _NAME.match(key)]
+def _newest_digest(sizes: Mapping[str, int], count: int) -> tuple[str, int] | None:
+    """Key of the object that holds the most segments of those that are there, and how many."""
+    found = {key: int(match[1]) for key in sizes if (match := _DIGEST.match(key))}
+    fitting = [(key, upto) for key, upto in found.items() if upto <= count]
+    return max(fitting, key=lambda one: one[1], default=None)
+
+
+def _segment_keys(store: Store, sizes: Mapping[str, int]) -> list[str]:
+    keys = [key for key in sizes if _NAME.match(key)]
     expected = [f"{JOURNAL}/{number:08d}.jsonl" for number in range(1, len(keys) + 1)]
     if keys != expected:
         missing = next(key for key in expected if key not in keys)
