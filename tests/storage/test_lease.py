@@ -30,11 +30,14 @@ def test_a_driver_that_gives_signs_of_life_is_not_displaced(store: Store) -> Non
     assert not store.has(DRIVER)
 
 
-def test_a_driver_that_is_silent_is_followed_by_the_next(store: Store) -> None:
+def test_a_driver_that_is_silent_is_followed_by_the_next(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
     silent = lease(store, Writer("node1", 7), beat=60)
     silent.take()
     follower = lease(store, Writer("node2", 8))
     follower.take()
+    assert "pid 7 on node1 was at work on it; waiting up to 0 s" in capsys.readouterr().err
     silent.give_back(leave=True)
     assert store.has(DRIVER)
     follower.give_back()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from contextlib import suppress
 from dataclasses import asdict
 from threading import Event, Thread
@@ -56,6 +57,12 @@ class Lease:
         """
         held = _read(self._store)
         if held is not None and not _is_dead(held, self._writer.host):
+            print(
+                f"{self._store.url}: {_who(held)} was at work on it; waiting up to "
+                f"{self._patience:.0f} s for a sign of life",
+                file=sys.stderr,
+                flush=True,
+            )
             self._wait(held)
         self._write()
         self._thread.start()
@@ -73,9 +80,8 @@ class Lease:
     def _wait(self, held: dict[str, Any]) -> None:
         now = _next_sign(self._store, held, self._beat, self._patience, self._over)
         if now is not None:
-            who = f"pid {now.get('pid')} on {now.get('host')}"
             raise FixEnvironment(
-                f"{self._store.url}: another driver is at work on this search ({who}). "
+                f"{self._store.url}: another driver is at work on this search ({_who(now)}). "
                 f"Wait for it, or stop that process, then try again."
             )
 
@@ -123,6 +129,10 @@ def _next_sign(
         if now != held:
             return now
     return None
+
+
+def _who(held: dict[str, Any]) -> str:
+    return f"pid {held.get('pid')} on {held.get('host')}"
 
 
 def _read(store: Store) -> dict[str, Any] | None:
