@@ -78,5 +78,5 @@ def test_a_contestant_that_fails_says_why() -> None:
 
 
 def test_functions_of_the_benchmarks_do_as_their_examples_say() -> None:
-    done = python("-m", "doctest", "harness.py", "rendering.py", "training/limit.py")
+    done = python("-m", "doctest", "harness.py", "record.py", "rendering.py", "training/limit.py")
     assert done.returncode == 0, done.stdout
