@@ -43,8 +43,8 @@ def main() -> None:
 def without_rows(report: str) -> str:
     """A report without the tables and quotations that show rows of the data.
 
-    >>> print(without_rows("### Errors\\n\\n| text | actual |\\n| --- | --- |\\n| x | a |\\n\\nEnd"))
-    ### Errors
+    >>> print(without_rows("## Errors\\n\\n| text | actual |\\n| --- | --- |\\n| x | a |\\n\\nEnd"))
+    ## Errors
     <BLANKLINE>
     *Rows of the data are left out of records.*
     <BLANKLINE>
