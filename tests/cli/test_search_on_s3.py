@@ -148,8 +148,8 @@ def test_a_search_waits_while_its_storage_does_not_answer_and_ends_as_if_it_had(
     give_access(monkeypatch, f"http://{host}:{port}")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")  # Else its library tries for half a minute.
     boto3.client("s3").create_bucket(Bucket="searches")
-    spec, where = write_spec(tmp_path), move_to("first")
-    store = open_store(URL).below("tiny")
+    spec, where = write_spec(tmp_path, name="away"), move_to("first")
+    store = open_store(URL).below("away")
     with (where / "said").open("wb") as said:
         process = start("search", str(spec), "--runner", "inline", "--results", URL, stderr=said)
         try:
@@ -172,9 +172,9 @@ def test_a_search_waits_while_its_storage_does_not_answer_and_ends_as_if_it_had(
             process.kill()
             process.wait()
     words = (where / "said").read_text()
-    assert f"toprung resume {URL}/tiny" in words
+    assert f"toprung resume {URL}/away" in words
     move_to("second")
-    assert told(Search.attach(f"{URL}/tiny")) == told(finished)
+    assert told(Search.attach(f"{URL}/away")) == told(finished)
     events = lines_of(store)
     assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
     assert "failed" not in {event["kind"] for event in events}
