@@ -88,7 +88,7 @@ def _tell_bands(mistakes: Mistakes, share: float) -> list[Part]:
         found = mistakes.band_p_value <= 0.05
         verdict = [
             f"Lengths {'differ' if found else 'do not differ measurably'} in their share of "
-            f"errors (chi-squared test, p = {_p(mistakes.band_p_value)}).",
+            f"errors (chi-squared test, p {_equals(mistakes.band_p_value)}).",
             "",
         ]
     return [
@@ -127,6 +127,11 @@ def _tell_words(mistakes: Mistakes) -> list[str]:
 def _cut(text: str) -> str:
     plain = plain_text(text)
     return plain if len(plain) <= _LONGEST else plain[: _LONGEST - 1] + "…"
+
+
+def _equals(value: float) -> str:
+    said = _p(value)
+    return said if said.startswith("<") else f"= {said}"
 
 
 def _p(value: float) -> str:
