@@ -121,6 +121,12 @@ class Life:
                     return process
         return None
 
+    def last_words(self) -> str:
+        """The last line that its drivers wrote."""
+        log = self.journal.parents[1] / "log"
+        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        return lines[-1][:300] if lines else "without a word"
+
     def end(self) -> None:
         """Ends the process and whatever it has started."""
         below = descendants(self.process.pid)
@@ -173,6 +179,7 @@ def _disturb_until_done(
                 break
             ended = life.process.poll()
             what = "stands still" if ended is None else f"ended with {ended} unasked"
+            what += f" ({life.last_words()})"
             tally.problems.append(f"{(killed or ['driver'])[-1]}: {what}")
             life.end()
             life = begin()
