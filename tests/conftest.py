@@ -150,3 +150,17 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     asked: list[float] = []
     monkeypatch.setattr(time, "sleep", asked.append)
     return asked
+
+
+@pytest.fixture
+def move_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
+    """What follows happens on a machine of that name, in a working directory of its own."""
+
+    def move(name: str) -> Path:
+        folder = tmp_path / name
+        (folder / "work").mkdir(parents=True, exist_ok=True)
+        monkeypatch.setenv("TOPRUNG_CACHE", str(folder / "cache"))
+        monkeypatch.chdir(folder / "work")
+        return folder
+
+    return move

@@ -31,20 +31,6 @@ def place() -> Iterator[Store]:
     store.delete(store.sizes())
 
 
-@pytest.fixture
-def move_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
-    """What follows happens on a machine of that name, in a working directory of its own."""
-
-    def move(name: str) -> Path:
-        folder = tmp_path / name
-        (folder / "work").mkdir(parents=True, exist_ok=True)
-        monkeypatch.setenv("TOPRUNG_CACHE", str(folder / "cache"))
-        monkeypatch.chdir(folder / "work")
-        return folder
-
-    return move
-
-
 class At:
     """Does something at the n-th event of a kind."""
 

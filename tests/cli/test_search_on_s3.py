@@ -47,20 +47,6 @@ def s3() -> Iterator[str]:
     running.stop()
 
 
-@pytest.fixture
-def move_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
-    """What follows happens on a machine of that name, in a working directory of its own."""
-
-    def move(name: str) -> Path:
-        folder = tmp_path / name
-        (folder / "work").mkdir(parents=True, exist_ok=True)
-        monkeypatch.setenv("TOPRUNG_CACHE", str(folder / "cache"))
-        monkeypatch.chdir(folder / "work")
-        return folder
-
-    return move
-
-
 def lines_of(store: Store) -> list[dict[str, Any]]:
     """Every event that the storage has."""
     found = store.get_all(key for key in store.sizes("journal") if "upto" not in key)

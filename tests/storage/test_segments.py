@@ -38,7 +38,7 @@ def test_lines_come_back_in_the_order_of_their_numbers(store: Store) -> None:
 def test_a_long_journal_is_read_with_few_requests_and_still_fences(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(segments_module, "_DIGEST_EVERY", 4)
+    monkeypatch.setattr(segments_module, "_COMPACT_EVERY", 4)
     first, _ = opened(store)
     slept, _ = opened(store)
     pushed = [f'{{"seq": {n}}}\n'.encode() for n in range(1, 11)]
@@ -59,7 +59,8 @@ def test_a_long_journal_is_read_with_few_requests_and_still_fences(
     second.push(b"11\n")
     second.push(b"12\n")
     assert opened(store)[1] == b"".join(pushed) + b"11\n12\n"
-    assert store.has("journal/upto-00000012.jsonl")
+    kept = [key for key in store.sizes("journal") if "upto" in key]
+    assert kept == [f"journal/upto-{n:08d}.jsonl" for n in (8, 12)]
     with pytest.raises(Fenced):
         slept.push(b"late\n")
     store.delete(key for key in store.sizes("journal") if "upto" in key)

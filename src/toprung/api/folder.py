@@ -200,12 +200,10 @@ def find_search(name: str, results: str | Path) -> Folder:
     for root in (Path(name), Path(results) / name, Path(results) / Path(name).stem):
         if (root / JOURNAL_NAME).is_file():
             return Folder(root.resolve())
-    there = searches_in(str(results))
-    known = f"Searches there: {', '.join(there)}." if there else "No search was begun there."
     raise FixSpec(
         name,
         [
-            f"no search of this name under {results}/. {known} "
+            f"no search of this name under {results}/. {_known(str(results))} "
             f"Begin one with 'toprung search {name}', or name the folder with --results."
         ],
     )
@@ -220,7 +218,10 @@ def _find_kept(name: str, results: str) -> Folder:
         if folder.store is not None and has_segments(folder.store):
             folder.refresh()
             return folder
+    text = f"no search of this name under {results}/. {_known(results)} "
+    raise FixSpec(name, [f"{text}Name another place with --results."])
+
+
+def _known(results: str) -> str:
     there = searches_in(results)
-    known = f"Searches there: {', '.join(there)}." if there else "No search was begun there."
-    text = f"no search of this name under {results}/. {known} Name another place with --results."
-    raise FixSpec(name, [text])
+    return f"Searches there: {', '.join(there)}." if there else "No search was begun there."

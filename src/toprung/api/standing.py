@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
-import json
 import os
 import signal
-import socket
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from toprung.api import Search
@@ -16,54 +11,25 @@ from toprung.api.folder import Folder
 from toprung.api.progress import Progress
 from toprung.core.errors import FixEnvironment
 from toprung.storage.lease import holder
-from toprung.trial.journal import LOCK_NAME, read_events
+from toprung.trial.journal import read_events
+from toprung.trial.lock import LOCK_NAME, Holder, lock_holder
 
 
-@dataclass(frozen=True)
-class Driver:
-    """The process that drives a search, as it wrote itself into the lock file."""
-
-    pid: int
-    host: str
-    epoch: int
-
-    @property
-    def is_here(self) -> bool:
-        """Whether it runs on this machine."""
-        return self.host == socket.gethostname()
-
-
-def driver_at_work(folder: Folder) -> Driver | None:
+def driver_at_work(folder: Folder) -> Holder | None:
     """Who drives a search now; None where nobody does.
 
     A lock on a shared mount is seen only where that mount carries locks from node to node. Of a
     search that is kept under a URL, a driver elsewhere is known by its next sign of life, for
     which this waits up to ten seconds.
     """
-    here = _lock_holder(folder.root / LOCK_NAME)
+    here = lock_holder(folder.root / LOCK_NAME)
     if here is not None or folder.store is None:
         return here
     found = holder(folder.store)
     if found is None:
         return None
     events = read_events(folder.journal)
-    return Driver(found.pid, found.host, int(events[-1]["epoch"]) if events else 0)
-
-
-def _lock_holder(path: Path) -> Driver | None:
-    try:
-        with path.open("r", encoding="utf-8") as file:
-            said = file.read()
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            return None
-    except BlockingIOError:
-        try:
-            known = json.loads(said)
-            return Driver(int(known["pid"]), str(known["host"]), int(known["epoch"]))
-        except (ValueError, KeyError, TypeError):
-            return Driver(0, "unknown", 0)
-    except OSError:
-        return None
+    return Holder(found.pid, found.host, int(events[-1]["epoch"]) if events else 0)
 
 
 def tell_standing(search: Search) -> dict[str, Any]:
@@ -87,7 +53,7 @@ def tell_standing(search: Search) -> dict[str, Any]:
     }
 
 
-def stop_driver(folder: Folder) -> Driver | None:
+def stop_driver(folder: Folder) -> Holder | None:
     """Asks the driver of a search to pause it, as Ctrl-C would; None where nobody drives it.
 
     Raises:

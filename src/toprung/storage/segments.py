@@ -16,8 +16,8 @@ from toprung.storage.store import Store
 
 JOURNAL = "journal"
 _NAME = re.compile(rf"{JOURNAL}/(\d{{8}})\.jsonl\Z")
-_DIGEST = re.compile(rf"{JOURNAL}/upto-(\d{{8}})\.jsonl\Z")
-_DIGEST_EVERY = 256
+_COMPACTED = re.compile(rf"{JOURNAL}/upto-(\d{{8}})\.jsonl\Z")
+_COMPACT_EVERY = 256
 
 
 class Fenced(FixEnvironment):
@@ -74,9 +74,9 @@ class Segments:
         sizes = self._store.sizes(JOURNAL)
         keys = _segment_keys(self._store, sizes)
         self._count = len(keys)
-        digest = _newest_digest(sizes, self._count)
-        if digest is not None:
-            key, upto = digest
+        compacted = _newest_compacted(sizes, self._count)
+        if compacted is not None:
+            key, upto = compacted
             keys = [key, *keys[upto:]]
         found = self._store.get_all(keys)
         self._so_far = bytearray()
@@ -105,14 +105,16 @@ class Segments:
                 ) from None
         self._count += 1
         self._so_far += lines
-        if self._count % _DIGEST_EVERY == 0:
-            self._put_digest()
+        if self._count % _COMPACT_EVERY == 0:
+            self._compact()
 
-    def _put_digest(self) -> None:
+    def _compact(self) -> None:
         """Puts all lines so far as one object; without it reading only takes longer."""
         first = json.dumps({"writer": asdict(self._writer)}).encode() + b"\n"
         with suppress(OSError):
-            self._store.put(f"{JOURNAL}/upto-{self._count:08d}.jsonl", first + self._so_far)
+            self._store.put(_compacted_key(self._count), first + self._so_far)
+            # A reader may be about to read the one before this one, not the one before that.
+            self._store.delete([_compacted_key(self._count - 2 * _COMPACT_EVERY)])
 
 
 def has_segments(store: Store) -> bool:
@@ -120,9 +122,13 @@ def has_segments(store: Store) -> bool:
     return bool(_segment_keys(store, store.sizes(JOURNAL)))
 
 
-def _newest_digest(sizes: Mapping[str, int], count: int) -> tuple[str, int] | None:
+def _compacted_key(count: int) -> str:
+    return f"{JOURNAL}/upto-{count:08d}.jsonl"
+
+
+def _newest_compacted(sizes: Mapping[str, int], count: int) -> tuple[str, int] | None:
     """Key of the object that holds the most segments of those that are there, and how many."""
-    found = {key: int(match[1]) for key in sizes if (match := _DIGEST.match(key))}
+    found = {key: int(match[1]) for key in sizes if (match := _COMPACTED.match(key))}
     fitting = [(key, upto) for key, upto in found.items() if upto <= count]
     return max(fitting, key=lambda one: one[1], default=None)
 

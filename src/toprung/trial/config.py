@@ -12,6 +12,9 @@ from toprung.trial.space import Scalar
 
 TRIAL_ID = re.compile(r"t[0-9]{4,6}(-s[0-9]{1,3})?\Z")
 
+RECOMPUTES_FROM = 4
+"""``shrink`` from which a trial computes activations again in the backward pass."""
+
 
 def trial_id(number: int) -> str:
     """The id of the n-th trial, from 1.
@@ -56,10 +59,6 @@ class TrialConfig:
         """A hash of values and seed, not of the id: equal for equal trainings."""
         text = json.dumps([dict(self.values), self.seed], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
-
-
-RECOMPUTES_FROM = 4
-"""``shrink`` from which a trial computes activations again in the backward pass."""
 
 
 @dataclass(frozen=True)

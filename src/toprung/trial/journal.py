@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import errno
-import fcntl
-import json
 import os
-import socket
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Protocol
+from typing import Any, Protocol
 
 from toprung.core.clock import Clock
-from toprung.core.errors import FixEnvironment, ToprungError
+from toprung.core.errors import ToprungError
 from toprung.core.files import AWAY, NO_ROOM, sync_folder
 from toprung.trial.events import JOURNAL_NAME, Event, read_events, seal, whole_lines
+from toprung.trial.lock import LOCK_NAME, name_holder, take_lock
 
 __all__ = ["JOURNAL_NAME", "Event", "Journal", "read_events"]
-
-LOCK_NAME = "journal.lock"
 
 
 class Block:
@@ -110,7 +106,7 @@ class Journal:
         self._durable, self._push = durable, push
         self._unpushed = bytearray()
         self._patience = patience or NoPatience()
-        self._lock = _take_lock(folder / LOCK_NAME)
+        self._lock = take_lock(folder / LOCK_NAME)
         self.earlier: Sequence[Event] = read_events(self.path)
         _, end = whole_lines(self.path)
         # Unbuffered: what the disk refused must not turn up in a later write.
@@ -127,7 +123,7 @@ class Journal:
         self.epoch: int = last["epoch"] + 1
         self._base: float = last["at"]
         self._opened = clock.seconds()
-        _name_holder(self._lock, self.epoch)
+        name_holder(self._lock, self.epoch)
         if durable:
             sync_folder(folder)
 
@@ -285,25 +281,3 @@ class Journal:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def _take_lock(path: Path) -> IO[str]:
-    file = path.open("a+", encoding="utf-8")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.seek(0)
-        holder = file.read().strip() or "unknown"
-        file.close()
-        raise FixEnvironment(
-            f"{path.parent}: another driver is at work on this search ({holder}). "
-            f"Wait for it, or stop that process, then try again."
-        ) from None
-    return file
-
-
-def _name_holder(file: IO[str], epoch: int) -> None:
-    file.seek(0)
-    file.truncate()
-    file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "epoch": epoch}))
-    file.flush()
