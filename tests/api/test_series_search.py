@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -149,6 +152,36 @@ def test_the_command_line_labels_windows(
     done = CliRunner().invoke(app, ["predict", name, "-"], input="x")
     assert isinstance(done.exception, FixData)
     assert "read from an .npz file" in str(done.exception)
+
+
+def test_the_export_predicts_in_a_process_that_has_numpy_and_onnxruntime_alone(
+    finished: Search, windows: Callable[[int, int], dict[str, Any]], tmp_path: Path
+) -> None:
+    pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
+    copy, moved = tmp_path / "windows", tmp_path / "elsewhere"
+    shutil.copytree(finished.folder.root, copy)
+    done = CliRunner().invoke(app, ["export", str(copy), "--to", "onnx"])
+    assert done.exit_code == 0, done.output
+    shutil.move(copy / "export" / "onnx", moved)
+    assert "python predict.py windows.npz" in (moved / "README.md").read_text(encoding="utf-8")
+    given = rows(windows, "acc", "gyro")
+    given.arrays["gyro"][3:9] = np.nan
+    np.savez(tmp_path / "rows.npz", subject=np.arange(20), **dict(given.arrays))
+    block = "import sys, runpy; sys.modules.update(toprung=None, torch=None); sys.argv.pop(0); "
+    code = block + "runpy.run_path(sys.argv[0], run_name='__main__')"
+    ran = subprocess.run(
+        [sys.executable, "-c", code, str(moved / "predict.py"), str(tmp_path / "rows.npz")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    answers = [json.loads(line) for line in ran.stdout.splitlines()]
+    assert [answer["answer"] for answer in answers] == finished.predict(given)
+    found = [list(answer["probabilities"].values()) for answer in answers]
+    np.testing.assert_allclose(found, finished.predict_proba(given), atol=1e-5)
+    done = CliRunner().invoke(app, ["export", str(copy), "--to", "huggingface"])
+    assert isinstance(done.exception, FixSpec)
+    assert "Take --to onnx." in str(done.exception)
 
 
 def test_the_data_verb_counts_windows(spec: Path) -> None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from transformers import AutoModelForSeq2SeqLM
 from typer.testing import CliRunner
 
 from toprung.api import Search
@@ -109,8 +113,39 @@ def test_the_command_line_adds_a_summary(finished: Search, tmp_path: Path) -> No
     done = CliRunner().invoke(app, ["predict", name, str(path)])
     assert isinstance(done.exception, FixData)
     assert "dialogue" in str(done.exception)
-    done = CliRunner().invoke(app, ["export", name, "--to", "huggingface"])
+    done = CliRunner().invoke(app, ["export", name, "--to", "onnx"])
     assert isinstance(done.exception, FixSpec)
+    assert "--to huggingface" in str(done.exception)
+
+
+def test_the_export_writes_the_same_in_a_process_that_has_no_toprung(
+    finished: Search, tmp_path: Path
+) -> None:
+    copy = tmp_path / "short"
+    shutil.copytree(finished.folder.root, copy)
+    done = CliRunner().invoke(app, ["export", str(copy), "--to", "huggingface"])
+    assert done.exit_code == 0, done.output
+    moved = tmp_path / "elsewhere"
+    shutil.move(copy / "export" / "huggingface", moved)
+    rows = ["Ann: Hi Bob!\nBob: I need tea.", "Bob: Where is the dog?\nAnn: It sleeps."]
+    block = "import sys, runpy; sys.modules['toprung'] = None; sys.argv = sys.argv[1:]; "
+    code = block + "sys.path.insert(0, sys.argv[1]); sys.argv = [sys.argv[0], *sys.argv[2:]]; "
+    code += "runpy.run_path(sys.argv[0], run_name='__main__')"
+    ran = subprocess.run(
+        [sys.executable, "-c", code, str(moved / "predict.py"), str(moved), *rows],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
+    )
+    assert [json.loads(line)["answer"] for line in ran.stdout.splitlines()] == finished.predict(
+        rows
+    )
+    card = (moved / "README.md").read_text(encoding="utf-8")
+    assert "pipeline_tag: summarization" in card
+    for member in (moved / "members").iterdir():
+        model = AutoModelForSeq2SeqLM.from_pretrained(member / "model")
+        assert model.generation_config.num_beams == 2
 
 
 def test_the_data_verb_counts_dialogues(spec: Path) -> None:

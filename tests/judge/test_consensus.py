@@ -25,8 +25,8 @@ def test_the_candidate_that_agrees_with_the_others_is_chosen() -> None:
         "c": as_texts([["nothing like it at all"]]),
     }
     even = dict.fromkeys(answers, 1 / 3)
-    assert choose_texts(answers, even, TASK.agree)[0][0].startswith("the dog runs")
-    assert blend(answers, even, TASK)[0] == choose_texts(answers, even, TASK.agree)[0]
+    assert choose_texts(answers, even, TASK.agree)[0].startswith("the dog runs")
+    assert blend(answers, even, TASK)[0] == (choose_texts(answers, even, TASK.agree)[0],)
 
 
 def test_the_expected_agreement_leaves_a_candidate_itself_out() -> None:
@@ -37,8 +37,8 @@ def test_the_expected_agreement_leaves_a_candidate_itself_out() -> None:
 
 def test_nobody_without_a_weight_is_chosen_and_ties_fall_to_the_heavier() -> None:
     answers = {"a": as_texts([["one"]]), "b": as_texts([["two"]])}
-    assert choose_texts(answers, {"b": 1.0}, TASK.agree)[0] == ("two",)
-    assert choose_texts(answers, {"a": 0.4, "b": 0.6}, TASK.agree)[0] == ("two",)
+    assert choose_texts(answers, {"b": 1.0}, TASK.agree) == ["two"]
+    assert choose_texts(answers, {"a": 0.4, "b": 0.6}, TASK.agree) == ["two"]
 
 
 def candidates(rows: int = 40) -> tuple[dict[str, np.ndarray], np.ndarray]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import math
 import subprocess
@@ -9,7 +10,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -23,10 +24,11 @@ from toprung.data.source import DataSource
 from toprung.learn import architectures, fusions, positions
 from toprung.learn.architectures.transformer import Transformer
 from toprung.learn.checkpoint import load_checkpoint
-from toprung.learn.member import load_member, save_member
+from toprung.learn.member import load_member, load_plain, save_member
 from toprung.learn.run import Run
 from toprung.learn.series.member import SeriesMember
 from toprung.learn.series.model import drop_modalities
+from toprung.learn.series.settings import Derived
 from toprung.learn.trainer import Trainer
 from toprung.spec.families import Components
 from toprung.trial.config import Assignment, Resource, TrialConfig
@@ -275,6 +277,28 @@ def test_a_member_predicts_where_a_modality_is_missing(trainer: Make, tmp_path: 
         member.logits(Series({"gyro": whole.arrays["acc"]}))
     with pytest.raises(TypeError, match="not texts"):
         member.logits(["a text"])
+
+
+@pytest.mark.parametrize(
+    ("fusion", "derived"), zip(fusions.registry.names(), get_args(Derived), strict=True)
+)
+def test_the_graph_of_a_member_gives_its_logits(
+    trainer: Make, tmp_path: Path, fusion: str, derived: str
+) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
+    windows = importlib.import_module("toprung.ship.exporters._windows")
+    plan = trainer(resource=Resource("epochs", 1, 1, (1,)))
+    values = {"backbone__transformer__fusion": fusion, "derived": derived}
+    (report,) = plan(assign(backbone__transformer__stem="convolution", **values))
+    save_member(plan.folder / "t0001", str(report.checkpoint), tmp_path / "member")
+    member, _ = load_plain(tmp_path / "member")
+    windows.draw_windows(member, tmp_path / "model.onnx", 18)
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
+    series = series_of(plan)
+    series.arrays["gyro"][2:5] = np.nan
+    series.arrays["acc"][7] = np.nan
+    found = session.run(["logits"], dict(series.arrays))[0]
+    np.testing.assert_allclose(found, member.logits(series), atol=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from toprung.api.folder import Folder
 from toprung.core.errors import FixEnvironment, FixSpec
 from toprung.core.files import new_folder, read_json, write_text
@@ -16,7 +18,7 @@ from toprung.ship.model_card import render_card
 from toprung.ship.predictor import ENSEMBLE_NAME, Ensemble
 from toprung.spec.load import load_spec
 
-TEXTS = 200
+ROWS = 200
 README = "README.md"
 
 
@@ -43,20 +45,21 @@ def export(folder: Folder, kind: str) -> tuple[Path, list[str]]:
         text = f"{error}. Run: pip install 'toprung[{kind}]'"
         raise FixEnvironment(text) from error
     ensemble = Ensemble.load(folder.whole_ensemble())
-    if ensemble.task.reads == "series":
-        text = "an ensemble on series has no other format; predict with it, or copy its ensemble/."
-        raise FixSpec("--to", [text])
-    if ensemble.task.answers == "texts":
-        text = "an ensemble that writes has no other format; predict with it, or copy ensemble/."
+    task = ensemble.task
+    if (task.reads, task.answers) not in exporter.forms:
+        others = " or ".join(name for name in known if name != kind)
+        what = "writes" if task.answers == "texts" else f"reads {task.reads}"
+        text = f"{kind} has no form for an ensemble that {what}. Take --to {others}."
         raise FixSpec("--to", [text])
     said = read_json(folder.ensemble / ENSEMBLE_NAME)
     spec = load_spec(str(folder.spec))
     # Rows that weights and temperature were fitted on: parity is no score.
-    texts = load_dataset(spec.data, spec.seed).splits["selection"].texts[:TEXTS]
+    split = load_dataset(spec.data, spec.seed).splits["selection"]
+    rows = split.take(np.arange(min(ROWS, len(split))), split.name).content
     to = folder.root / "export" / kind
     with new_folder(to) as aside, quietly():
         try:
-            told = exporter.write(Export(ensemble, folder.ensemble, said, texts), aside)
+            told = exporter.write(Export(ensemble, folder.ensemble, said, rows), aside)
             card = render_card(spec.name, said, told, versions=_versions(folder))
         except (LookupError, TypeError, AttributeError) as error:
             raise FixEnvironment(

@@ -8,9 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from toprung.data.answers import as_texts
-
-Texts = NDArray[Any]
+Texts = NDArray[Any] | Sequence[Sequence[str]]
 Floats = NDArray[np.float64]
 Agree = Callable[[str, str], float]
 
@@ -54,16 +52,18 @@ class Ballot:
         return found
 
 
-def choose_texts(answers: Mapping[str, Texts], weights: Mapping[str, float], agree: Agree) -> Texts:
-    """(N,) tuples of one text: each row's candidate that agrees most with the others.
+def choose_texts(
+    answers: Mapping[str, Texts], weights: Mapping[str, float], agree: Agree
+) -> list[str]:
+    """Each row's candidate that agrees most with the others.
 
-    >>> one, other = as_texts([["a b", "x y"]]), as_texts([["a b"]])
-    >>> choose_texts({"one": one, "other": other}, {"one": 0.5, "other": 0.5}, str.__eq__).tolist()
-    [('a b',)]
+    >>> one, other = [("a b", "x y")], [("a b",)]
+    >>> choose_texts({"one": one, "other": other}, {"one": 0.5, "other": 0.5}, str.__eq__)
+    ['a b']
     """
     ballot = Ballot({name: answers[name] for name in weights}, agree)
     chosen = zip(ballot.texts, ballot.choose(weights), strict=True)
-    return as_texts([(texts[place],) for texts, place in chosen])
+    return [texts[place] for texts, place in chosen]
 
 
 def _owners(row: Sequence[Sequence[str]]) -> tuple[NDArray[np.int64], Floats]:

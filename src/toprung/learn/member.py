@@ -173,8 +173,8 @@ def _load(path: Path, facts: Mapping[str, Any], where: str) -> AnyMember:
     )
 
 
-def load_plain(path: Path) -> tuple[Classifier, Loaded, Mapping[str, Any]]:
-    """A member's model in float32 on the CPU, its backbone, and what ``member.json`` says.
+def load_plain(path: Path) -> tuple[AnyMember, Mapping[str, Any]]:
+    """A member in float32 on the CPU, and what ``member.json`` says of it.
 
     Args:
         path: that ``save_member`` wrote.
@@ -184,11 +184,7 @@ def load_plain(path: Path) -> tuple[Classifier, Loaded, Mapping[str, Any]]:
     """
     facts = _read_member(path)
     with _foreign(path):
-        card = _card(path, facts)
-        loaded = load_backbone(card)
-        _check_backbone(facts, loaded, path)
-        plain = {**facts, "precision": "float32"}
-        return _rebuild(plain, loaded, card, path / WEIGHTS), loaded, facts
+        return _load(path, {**facts, "precision": "float32"}, "cpu"), facts
 
 
 @contextmanager

@@ -8,6 +8,8 @@ from typing import Any
 
 import yaml
 
+_TEXTS, _GIVEN = '"a text" "another text"', {"series": "windows.npz"}
+_KINDS = {"summarization": "summarization", "series": "time-series-classification"}
 _SPECIAL = re.compile(r"([\\`*{}\[\]<>|#!~$&_])")
 
 
@@ -35,7 +37,7 @@ def render_card(
             "## Use",
             "",
             "```sh",
-            'python predict.py "a text" "another text"',
+            f"python predict.py {_GIVEN.get(said['task'], _TEXTS)}",
             "```",
             "",
             *(f"- {_plain(line)}" for line in told),
@@ -49,16 +51,18 @@ def render_card(
 
 def _metadata(name: str, said: Mapping[str, Any]) -> dict[str, Any]:
     metric = {"type": said["metric"], "value": said["test"]["value"]}
+    kind = _KINDS.get(said["task"], "text-classification")
+    sources = sorted({str(m["source"]) for m in said["members"] if m.get("source")})
     result = {
-        "task": {"type": "text-classification"},
+        "task": {"type": kind},
         "dataset": {"name": name, "type": f"sha256:{said['data_sha256'][:16]}"},
         "metrics": [metric],
     }
     return {
-        "library_name": "transformers",
-        "pipeline_tag": "text-classification",
+        "library_name": "onnx" if said["task"] == "series" else "transformers",
+        "pipeline_tag": kind,
         "tags": ["toprung", said["task"].replace("_", "-")],
-        "base_model": sorted({str(member["source"]) for member in said["members"]}),
+        **({"base_model": sources} if sources else {}),
         "model-index": [{"name": name, "results": [result]}],
     }
 
@@ -82,7 +86,9 @@ def _tell_members(said: Mapping[str, Any]) -> list[str]:
         f"| {_plain(m['trial'])} | {m['weight']:.3f} | {_plain(m['backbone'])} |"
         for m in said["members"]
     ]
-    return [*lines, "", f"Temperature of the blend: {said['temperature']:.4f}.", ""]
+    if said["labels"]:
+        lines += ["", f"Temperature of the blend: {said['temperature']:.4f}."]
+    return [*lines, ""]
 
 
 def _tell_thresholds(said: Mapping[str, Any]) -> list[str]:
@@ -99,13 +105,16 @@ def _tell_thresholds(said: Mapping[str, Any]) -> list[str]:
 
 
 def _tell_limits(said: Mapping[str, Any], versions: Mapping[str, str]) -> list[str]:
-    backbones = ", ".join(sorted({_plain(str(m["source"])) for m in said["members"]}))
+    sources = sorted({_plain(str(m["source"])) for m in said["members"] if m.get("source")})
+    labels = f" with {len(said['labels'])} labels" if said["labels"] else ""
+    whose = "The licences of the data hold."
+    if sources:
+        whose = f"Weights of {', '.join(sources)} are in it: their licences hold, and the data's."
     return [
         "## Limits",
         "",
-        f"Trained on one data set (SHA-256 {said['data_sha256'][:16]}…) with "
-        f"{len(said['labels'])} labels; figures hold for rows like these. Weights of {backbones} "
-        "are in it: their licences hold, and those of the data.",
+        f"Trained on one data set (SHA-256 {said['data_sha256'][:16]}…){labels}; figures hold for "
+        f"rows like these. {whose}",
         "",
         "Versions: " + ", ".join(f"{name} {version}" for name, version in versions.items()) + ".",
         "",

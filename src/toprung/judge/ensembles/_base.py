@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toprung.core.errors import GiveUp
+from toprung.data.answers import as_texts
 from toprung.data.tasks._base import Task
 from toprung.judge.consensus import choose_texts
 from toprung.trial.report import Metric
@@ -90,7 +91,8 @@ def blend(logits: Mapping[str, Floats], weights: Mapping[str, float], task: Task
     [[0.75, 0.25]]
     """
     if task.answers == "texts":
-        return cast(Floats, choose_texts(logits, weights, task.agree))
+        chosen = choose_texts(logits, weights, task.agree)
+        return cast(Floats, as_texts([(text,) for text in chosen]))
     parts = [weight * task.probabilities(logits[name]) for name, weight in weights.items()]
     return np.asarray(np.sum(parts, axis=0))
 

@@ -133,6 +133,9 @@ class WarmDecoder(Decoder):
 class OwnDecoder(Decoder):
     """The decoder of T5, BART or Pegasus, whose output is kept for the vocabulary alone.
 
+    Attributes:
+        config: of the whole model as it was loaded, with all its layers.
+
     Args:
         model: transformers' encoder-decoder with its output layer.
         vocabulary: V tokens.
@@ -141,7 +144,7 @@ class OwnDecoder(Decoder):
     def __init__(self, model: Any, vocabulary: Vocabulary) -> None:
         super().__init__(model.get_decoder(), vocabulary)
         self.output = model.get_output_embeddings()
-        config = model.config
+        self.config = config = model.config
         tied = config.model_type == "t5" and getattr(config, "tie_word_embeddings", True)
         # T5 scales where words in and out share a matrix (Raffel et al. 2020).
         self.scale = config.d_model**-0.5 if tied else 1.0

@@ -230,15 +230,21 @@ def _build_own(
                 module.dropout = dropout
     if isinstance(adapter, Lora):
         adapter.inject(model, card.lora_targets, r"(.*\.)?(encoder|decoder)\..*")
+    elif isinstance(adapter, Full):
+        _own(model)
     else:
-        _own(model if isinstance(adapter, Full) else model.get_decoder())
+        _own(model.get_decoder(), model.get_encoder())
     encoder = OwnEncoder(model.get_encoder(), layers, card.hidden)
     return encoder, OwnDecoder(model, vocabulary)
 
 
-def _own(part: nn.Module) -> None:
-    """Replaces the parameters of a part by trainable copies; those that are shared stay so."""
-    copies: dict[int, nn.Parameter] = {}
+def _own(part: nn.Module, beside: nn.Module | None = None) -> None:
+    """Replaces the parameters of a part by trainable copies; those that are shared stay so.
+
+    What a part ``beside`` it has too, as word embeddings, is left as it is.
+    """
+    given = beside.parameters() if beside is not None else ()
+    copies = {id(parameter): parameter for parameter in given}
     for module in part.modules():
         for name, parameter in list(module.named_parameters(recurse=False)):
             if id(parameter) not in copies:

@@ -8,8 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from toprung.learn.tokens import tokenize
-
 _MOST_TOKENS = 8
 _TEXTS_A_WORD = 500
 _CAPITAL = re.compile(r"(^|[.!?]\s+)([a-z])")
@@ -86,10 +84,9 @@ def words_of(tokenizer: Any, texts: Sequence[str], fewest: int = 1) -> dict[Piec
     often = [word for word in counts if counts[word] >= fewest]
     words = sorted(often, key=lambda word: (-counts[word], word))
     found: dict[Piece, str] = {}
-    tokens = tokenize(tokenizer, words, 4 * _MOST_TOKENS)
     special = set(tokenizer.all_special_ids)
-    for number, word in enumerate(words):
-        ids = tokens.ids[tokens.offsets[number] : tokens.offsets[number + 1]].tolist()
+    pieces = tokenizer(words, verbose=False)["input_ids"] if words else []
+    for word, ids in zip(words, pieces, strict=True):
         piece = tuple(token for token in ids if token not in special)
         if 0 < len(piece) <= _MOST_TOKENS:
             found.setdefault(piece, word)

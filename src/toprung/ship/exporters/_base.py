@@ -6,8 +6,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+from toprung.data.series import Content, Series
 from toprung.ship.merge import Merged
 from toprung.ship.predictor import Ensemble
 
@@ -20,17 +21,29 @@ class Export:
         ensemble: loaded.
         source: its folder.
         said: what ``ensemble.json`` says.
-        texts: that parity is checked on.
+        rows: texts or windows that parity is checked on.
     """
 
     ensemble: Ensemble
     source: Path
     said: Mapping[str, Any]
-    texts: tuple[str, ...]
+    rows: Content
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The rows of an ensemble on texts."""
+        assert not isinstance(self.rows, Series)
+        return tuple(self.rows)
 
 
 class Exporter(ABC):
-    """Writes an ensemble so that others load it without toprung."""
+    """Writes an ensemble so that others load it without toprung.
+
+    Attributes:
+        forms: what an ensemble may read and answer, as of ``Task``.
+    """
+
+    forms: ClassVar[tuple[tuple[str, str], ...]] = (("texts", "classes"),)
 
     @abstractmethod
     def write(self, export: Export, to: Path) -> list[str]:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from peft import LoraConfig
 from safetensors.torch import save_file
 from transformers import AutoModelForSequenceClassification
 
@@ -17,7 +16,8 @@ from toprung.learn.backbone.load import save_tokenizer
 from toprung.learn.member import Member
 from toprung.ship import standalone
 from toprung.ship.exporters._base import Export, Exporter, described, facts_of_head
-from toprung.ship.merge import Merged, merge
+from toprung.ship.exporters._writing import write_writers
+from toprung.ship.merge import Merged, merge, write_adapter
 from toprung.ship.sequence import as_sequence_classifier
 
 _CLOSE = {"float32": 1e-4, "bfloat16": 5e-2}
@@ -29,10 +29,15 @@ class Huggingface(Exporter):
     Where the pooling is ``cls`` and the head linear, ``classifier/`` is a folder that
     ``AutoModelForSequenceClassification`` and ``pipeline`` load as it is. A LoRA member has its
     ``adapter/`` for PEFT apart. ``predict.py`` needs torch, transformers and safetensors alone,
-    and answers as the whole ensemble does.
+    and answers as the whole ensemble does. A member that writes is one ``model/`` for
+    ``AutoModelForSeq2SeqLM``.
     """
 
+    forms = (("texts", "classes"), ("texts", "texts"))
+
     def write(self, export: Export, to: Path) -> list[str]:
+        if export.ensemble.task.answers == "texts":
+            return write_writers(export, to)
         told: list[str] = []
         for entry in export.said["members"]:
             folder = to / "members" / entry["trial"]
@@ -56,7 +61,7 @@ class Huggingface(Exporter):
         trial = merged.facts["trial"]
         told = []
         if merged.adapter:
-            _write_adapter(merged, folder / "adapter")
+            write_adapter(folder / "adapter", merged.adapter, merged.lora, merged.facts)
             depth = merged.facts["depth"] or "all"
             told.append(f"{trial}: adapter/ for PEFT, on the first {depth} "
                         f"layers of {merged.facts['card']['source']}.")  # fmt: skip
@@ -75,13 +80,6 @@ class Huggingface(Exporter):
         save_tokenizer(merged.tokenizer, folder / "classifier")
         gap = _check_classifier(export, folder / "classifier", trial, length)
         return [*told, f"{trial}: classifier/ loads with pipeline; logits differ by {gap:.1e}."]
-
-
-def _write_adapter(merged: Merged, folder: Path) -> None:
-    folder.mkdir()
-    card = merged.facts["card"]
-    LoraConfig(**merged.lora, base_model_name_or_path=card["source"]).save_pretrained(str(folder))
-    save_file(merged.adapter, folder / "adapter_model.safetensors")
 
 
 def _check_classifier(export: Export, folder: Path, trial: str, length: int) -> float:

@@ -15,6 +15,7 @@ from toprung.core.errors import FixEnvironment
 from toprung.core.files import write_json
 from toprung.learn.backbone.load import save_tokenizer
 from toprung.ship.exporters._base import Export, Exporter, described, facts_of_head
+from toprung.ship.exporters._windows import write_windows
 from toprung.ship.merge import Merged, merge
 from toprung.ship.standalone import Scorer
 
@@ -43,10 +44,15 @@ class _Graph(nn.Module):
 class Onnx(Exporter):
     """``members/<trial>/model.onnx`` with its tokenizer; weights and thresholds in one JSON file.
 
-    Inputs ``input_ids`` and ``attention_mask`` of any size, output ``logits``.
+    Inputs ``input_ids`` and ``attention_mask`` of any size, output ``logits``. A graph on windows
+    has an input for each modality, and ``predict.py`` beside it needs numpy and onnxruntime alone.
     """
 
+    forms = (("texts", "classes"), ("series", "classes"))
+
     def write(self, export: Export, to: Path) -> list[str]:
+        if export.ensemble.task.reads == "series":
+            return write_windows(export, to, _OPSET)
         told = []
         for entry in export.said["members"]:
             folder = to / "members" / entry["trial"]
