@@ -124,6 +124,7 @@ def test_metrics_and_report_tell_of_labels_thresholds_and_their_worth(finished: 
     assert float(rows["ensemble"]["macro_average_precision"]) > 0.6
     assert rows.keys() == {"ensemble", "best_trial", "majority", "tfidf_logreg"}
     report = finished.folder.report.read_text()
+    assert "minilm: apache-2.0" in report
     assert (
         "| class | threshold | precision | recall | F1 | AUC | average precision | support |"
         in report

@@ -87,6 +87,7 @@ def test_the_ensemble_beats_chance_and_stands_beside_baselines_of_series(finishe
     assert float(found["majority"]["positive_f1"]) == 0.0
     assert list(found["ensemble"])[1:3] == ["positive_f1", "macro_auc"]
     report = finished.folder.report.read_text(encoding="utf-8")
+    assert "Licences of the weights" not in report
     assert (
         "| split | windows | classes | acc, steps × channels | gyro, steps × channels |" in report
     )

@@ -47,6 +47,13 @@ def test_the_text_may_stand_in_another_field_or_alone(toprung: Toprung, finished
     assert [row["body"] for row in told] == TEXTS
 
 
+def test_what_a_row_says_itself_is_kept(toprung: Toprung, finished: Search) -> None:
+    given = lines({"text": TEXTS[0], "label": "mine", "probabilities": None})
+    row = json.loads(toprung("predict", finished.folder.root, "-", stdin=given).out)
+    assert (row["given_label"], row["given_probabilities"]) == ("mine", None)
+    assert row["label"] == finished.predict(TEXTS[:1])[0]
+
+
 def test_no_rows_give_no_rows(toprung: Toprung, finished: Search, tmp_path: Path) -> None:
     assert toprung("predict", finished.folder.root, "-").out == ""
     rows, out = tmp_path / "rows.jsonl", tmp_path / "out.jsonl"

@@ -141,7 +141,7 @@ def material(
     weights = {"t0014": 0.5, "t0013": 0.3, "t0012": 0.2}
     members = [MemberSummary(name, weight, EVIL, 0.8) for name, weight in weights.items()]
     built = [
-        Architecture(one.trial, one.backbone, EVIL, 4, 64, {"pooling": EVIL}, (1000, 10))
+        Architecture(one.trial, one.backbone, EVIL, 4, 64, {"pooling": EVIL}, (1000, 10), EVIL)
         for one in members
     ]
     return Material(

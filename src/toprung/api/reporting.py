@@ -146,6 +146,7 @@ def _architectures(run: Run) -> list[Architecture]:
                 max_length=facts.get("max_length"),
                 values=facts["values"],
                 parameters=None if counted is None else (counted["all"], counted["trained"]),
+                licence=(facts.get("card") or {}).get("licence"),
             )
         )
     return found

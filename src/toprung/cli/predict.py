@@ -39,7 +39,7 @@ def predict(
 ) -> None:
     """Label rows with the ensemble: each comes back with its label or labels, and probabilities.
 
-    Dialogues come back with a summary.
+    Dialogues come back with a summary. A row's own label is kept as given_label.
 
     Example: toprung predict quickstart rows.jsonl -o out.jsonl
     """
@@ -124,7 +124,9 @@ def _answers(ensemble: Ensemble, rows: Iterable[dict[str, Any]], text: str) -> I
             added = {**said, "probabilities": _rounded(answer.probabilities)}
             if ensemble.task.answers == "texts":
                 added = {ensemble.task.label_column: answer.label}
-            yield json.dumps({**row, **added}, ensure_ascii=False)
+            # What the row said itself is the truth, perhaps, and not ours to replace.
+            own = {f"given_{name}" if name in added else name: row[name] for name in row}
+            yield json.dumps({**own, **added}, ensure_ascii=False)
 
 
 def _answer_windows(ensemble: Ensemble, rows: str) -> Iterator[str]:

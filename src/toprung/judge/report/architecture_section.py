@@ -33,7 +33,17 @@ def tell_architecture(members: Sequence[Architecture]) -> list[Part]:
         body.append(cells)
     if counted:
         header += ["parameters", "trained", "share"]
-    return ["## Architecture", "", *table(header, body, numbers=len(header) - left)]
+    lines = table(header, body, numbers=len(header) - left)
+    return ["## Architecture", "", *lines, *_tell_licences(members)]
+
+
+def _tell_licences(members: Sequence[Architecture]) -> list[str]:
+    """Under which licence whose weights are in the ensemble."""
+    found = sorted({(m.backbone, m.licence) for m in members if m.licence is not None})
+    if not found:
+        return []
+    named = ", ".join(f"{escape(backbone)}: {escape(licence)}" for backbone, licence in found)
+    return ["", f"Licences of the weights, as their cards have them: {named}. The data's hold too."]
 
 
 def _shape(member: Architecture) -> str:

@@ -37,6 +37,7 @@ class Architecture:
         max_length: longest text in tokens; None where no texts are read.
         values: its configuration.
         parameters: all, and those that were trained; None where they were not counted.
+        licence: of its backbone's weights, as the card says; None where there is none.
     """
 
     trial: str
@@ -46,6 +47,7 @@ class Architecture:
     max_length: int | None
     values: Values
     parameters: tuple[int, int] | None = None
+    licence: str | None = None
 
 
 @dataclass(frozen=True)
