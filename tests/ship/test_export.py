@@ -75,6 +75,8 @@ def test_an_adapter_gives_with_its_backbone_what_the_merged_encoder_gives(
     assert adapters
     loaded = load_backbone(find_card("minilm"))
     for adapter in adapters:
+        said = json.loads((adapter / "adapter_config.json").read_text())
+        assert said["base_model_name_or_path"] == "sentence-transformers/all-MiniLM-L6-v2"
         base = AutoModel.from_pretrained(loaded.folder, num_hidden_layers=1)
         peft = PeftModel.from_pretrained(base, adapter).eval()
         merged = AutoModel.from_pretrained(adapter.parent / "encoder").eval()
@@ -142,6 +144,7 @@ def test_the_model_card_has_metadata_and_escapes_what_users_wrote(
     assert metric == {"type": "macro_f1", "value": said["test"]["value"]}
     assert f"**{said['test']['value']:.4f}**" in text
     assert "## Limits" in text
+    assert head["base_model"] == ["sentence-transformers/all-MiniLM-L6-v2"]
 
 
 def test_a_graph_of_onnx_gives_the_members_logits(exported: tuple[Search, Path]) -> None:

@@ -189,6 +189,7 @@ def save_trial(run: Run, trial: str, aside: Path) -> dict[str, Any]:
         "trial": trial,
         "backbone": backbone if card is None else card.name,
         "source": None if card is None else card.source,
+        "published": None if card is None else card.published,
         "revision": None if card is None else card.revision,
         "config": dict(record.config.values),
         "seed": record.config.seed,

@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from torch import nn
 from transformers import AutoModel
 
+from toprung.learn.backbone.card import Card
 from toprung.learn.backbone.encoder import Encoder
 from toprung.learn.member import Member, load_plain
 
@@ -119,6 +120,6 @@ def write_adapter(
         facts: what ``member.json`` says.
     """
     folder.mkdir()
-    source = facts["card"]["source"]
-    LoraConfig(**options, base_model_name_or_path=source).save_pretrained(str(folder))
+    base = Card.from_json(facts["card"]).published
+    LoraConfig(**options, base_model_name_or_path=base).save_pretrained(str(folder))
     save_file(weights, folder / "adapter_model.safetensors")

@@ -52,7 +52,7 @@ def render_card(
 def _metadata(name: str, said: Mapping[str, Any]) -> dict[str, Any]:
     metric = {"type": said["metric"], "value": said["test"]["value"]}
     kind = _KINDS.get(said["task"], "text-classification")
-    sources = sorted({str(m["source"]) for m in said["members"] if m.get("source")})
+    sources = sorted(_sources(said))
     result = {
         "task": {"type": kind},
         "dataset": {"name": name, "type": f"sha256:{said['data_sha256'][:16]}"},
@@ -105,7 +105,7 @@ def _tell_thresholds(said: Mapping[str, Any]) -> list[str]:
 
 
 def _tell_limits(said: Mapping[str, Any], versions: Mapping[str, str]) -> list[str]:
-    sources = sorted({_plain(str(m["source"])) for m in said["members"] if m.get("source")})
+    sources = sorted(map(_plain, _sources(said)))
     labels = f" with {len(said['labels'])} labels" if said["labels"] else ""
     whose = "The licences of the data hold."
     if sources:
@@ -119,6 +119,11 @@ def _tell_limits(said: Mapping[str, Any], versions: Mapping[str, str]) -> list[s
         "Versions: " + ", ".join(f"{name} {version}" for name, version in versions.items()) + ".",
         "",
     ]
+
+
+def _sources(said: Mapping[str, Any]) -> set[str]:
+    """Where the weights of the backbones are published."""
+    return {str(m.get("published") or m["source"]) for m in said["members"] if m.get("source")}
 
 
 def _plain(text: str) -> str:

@@ -56,6 +56,7 @@ class Card:
         decoder: what writes texts: ``own`` where the source is an encoder-decoder, ``warm`` where
             a decoder is started from the encoder's layers (Rothe et al. 2020, arXiv:1907.12461);
             None where the backbone only reads.
+        hub: hub id of the same weights, where the source is none; exports name it.
     """
 
     name: str
@@ -72,6 +73,12 @@ class Card:
     revision: str | None = None
     sha256: str | None = None
     decoder: Literal["own", "warm"] | None = None
+    hub: str | None = None
+
+    @property
+    def published(self) -> str:
+        """Where others find the weights."""
+        return self.hub or self.source
 
     @property
     def kind(self) -> Literal["package", "folder", "hub"]:

@@ -15,6 +15,7 @@ from toprung.core.errors import FixEnvironment
 from toprung.core.files import write_json, write_text
 from toprung.data import rouge
 from toprung.judge import consensus
+from toprung.learn.backbone.card import Card
 from toprung.learn.backbone.load import save_tokenizer
 from toprung.learn.member import load_plain
 from toprung.learn.summaries import spelling
@@ -66,7 +67,8 @@ def _write_member(export: Export, trial: str, folder: Path) -> list[str]:
     told = []
     if written.adapter:
         write_adapter(folder / "adapter", written.adapter, written.lora, facts)
-        told.append(f"{trial}: adapter/ for PEFT, on {facts['card']['source']}.")
+        base = Card.from_json(facts["card"]).published
+        told.append(f"{trial}: adapter/ for PEFT, on {base}.")
     kept = torch.from_numpy(member.model.decoder.vocabulary.ids)
     model: Any = AutoModelForSeq2SeqLM.from_pretrained(
         folder / "model", local_files_only=True, trust_remote_code=False, use_safetensors=True

@@ -12,6 +12,7 @@ from transformers import AutoModelForSequenceClassification
 
 from toprung.core.errors import FixEnvironment
 from toprung.core.files import write_json
+from toprung.learn.backbone.card import Card
 from toprung.learn.backbone.load import save_tokenizer
 from toprung.learn.member import Member
 from toprung.ship import standalone
@@ -64,7 +65,7 @@ class Huggingface(Exporter):
             write_adapter(folder / "adapter", merged.adapter, merged.lora, merged.facts)
             depth = merged.facts["depth"] or "all"
             told.append(f"{trial}: adapter/ for PEFT, on the first {depth} "
-                        f"layers of {merged.facts['card']['source']}.")  # fmt: skip
+                        f"layers of {Card.from_json(merged.facts['card']).published}.")  # fmt: skip
         head = str(merged.facts["values"].get("head") or "linear")
         model = None
         if pooling == "cls" and head == "linear":
