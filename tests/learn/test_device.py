@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import ctypes
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -154,3 +157,25 @@ def test_memory_goes_back_to_the_card_alone(monkeypatch: pytest.MonkeyPatch) -> 
     assert card.emptied == 1
     assert device_name(CUDA) == "A card"
     assert device_name(CPU) == "cpu"
+
+
+HOLES = """
+import torch
+from toprung.core.memory import resident_bytes, trim_heap
+trim_heap()
+parts = [torch.ones(16_384) for _ in range(4_000)]  # of 64 KiB: too small for pages of their own
+kept = parts[::8]
+full = resident_bytes()
+del parts
+trim_heap(1 << 40)
+print(full - resident_bytes(), end=" ")
+trim_heap(1 << 20)
+print(full - resident_bytes())
+"""
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="not glibc")
+def test_holes_in_the_heap_are_given_back_where_the_process_has_grown() -> None:
+    ran = subprocess.run([sys.executable, "-c", HOLES], capture_output=True, text=True, check=True)
+    before, after = map(int, ran.stdout.split())
+    assert before < 64 << 20 < 192 << 20 < after

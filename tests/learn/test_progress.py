@@ -21,13 +21,13 @@ def train(folder: Path, steps: int, seconds: float, *, start: int = 0) -> list[d
     loop: Any = SimpleNamespace(
         progress=progress, last_loss=0.5, optimizer=SimpleNamespace(rate=1e-3)
     )
-    log = ProgressLog(folder / "t0001" / PROGRESS, loop, clock, of=32_000)
+    log = ProgressLog(folder / "t0001" / PROGRESS, clock, of=32_000)
     progress.position = type(progress.position)(examples=start)
     for _ in range(steps):
         clock.move_to(clock.seconds() + seconds)
         progress.steps += 1
         progress.position = type(progress.position)(examples=progress.position.examples + 32)
-        log()
+        log(loop)
     lines = (folder / "t0001" / PROGRESS).read_text().splitlines()
     return [json.loads(line) for line in lines]
 
@@ -66,7 +66,7 @@ def test_a_full_disk_costs_the_line_and_not_the_trial(tmp_path: Path) -> None:
     loop: Any = SimpleNamespace(
         progress=Progress(), last_loss=0.5, optimizer=SimpleNamespace(rate=1e-3)
     )
-    log = ProgressLog(tmp_path / "t0001" / PROGRESS, loop, clock, of=100)
+    log = ProgressLog(tmp_path / "t0001" / PROGRESS, clock, of=100)
     for _ in range(20):
         clock.move_to(clock.seconds() + 5.0)
-        log()
+        log(loop)

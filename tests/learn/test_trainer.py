@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import gc
 import math
 import shutil
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +15,7 @@ import torch
 from safetensors.torch import load_file
 
 from toprung.core.errors import FixSpec, Interrupted, RetryTrial, TrialDiverged
+from toprung.learn.run import Run
 from toprung.learn.trainer import Trainer
 from toprung.trial.config import Assignment, Resource
 from toprung.trial.report import Report
@@ -190,6 +193,26 @@ def test_trials_that_take_turns_in_a_process_do_not_disturb_each_other(
             torch.rand(7)
     for n in (1, 2):
         assert [values(r) for r in mixed[n]] == [values(r) for r in alone[n]]
+
+
+def test_a_trial_that_is_over_is_freed_without_the_garbage_collector(
+    trainer: Make, assign: Assign, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models: list[weakref.ref[torch.nn.Module]] = []
+    make_loop = Run._make_loop
+
+    def keep(own: Run) -> Any:
+        models.append(weakref.ref(own.model))
+        return make_loop(own)
+
+    monkeypatch.setattr(Run, "_make_loop", keep)
+    gc.collect()
+    gc.disable()
+    try:
+        assert list(trainer()(assign()))
+        assert models[0]() is None
+    finally:
+        gc.enable()
 
 
 def test_training_leaves_the_process_s_random_stream_alone(trainer: Make, assign: Assign) -> None:

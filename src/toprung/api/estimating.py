@@ -16,12 +16,12 @@ from toprung.api.timing import baseline_seconds, measure_beside, sample_plan
 from toprung.api.training import device_of
 from toprung.core.clock import SystemClock
 from toprung.core.files import write_json
+from toprung.core.memory import resident_bytes
 from toprung.data.dataset import Dataset
 from toprung.data.load import load_dataset
 from toprung.judge.forecast import Forecast, Range, RungForecast
 from toprung.learn.device import measure_precision
 from toprung.learn.paces import Pace
-from toprung.learn.progress import resident_bytes
 from toprung.search.runners._base import Train
 from toprung.search.runners.virtual import synthetic_curve
 from toprung.spec.spec import SearchSpec

@@ -13,6 +13,7 @@ import torch
 from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from toprung.core.memory import trim_heap
 from toprung.learn.plan import Precision
 
 Timer = Callable[[torch.device, Precision], float]
@@ -124,10 +125,11 @@ def take_share(device: torch.device, gpus: float) -> None:
 
 
 def give_back(device: torch.device) -> None:
-    """Hands memory that a finished trial held back to the device, for its neighbours."""
+    """Hands memory that is not in use any more back to the device, for its neighbours."""
     if device.type == "cpu":
+        trim_heap()
         return
-    gc.collect()  # models hold cycles
+    gc.collect()
     if device.type == "cuda":
         torch.cuda.empty_cache()
     elif device.type == "mps":

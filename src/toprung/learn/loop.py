@@ -98,7 +98,7 @@ class Loop:
         optimizer: and its schedule.
 
     Attributes:
-        on_step: called after each step; None where nobody listens.
+        on_step: called with the loop after each step; None where nobody listens.
         last_loss: of the last step that was heard of; 0 before.
     """
 
@@ -114,7 +114,7 @@ class Loop:
         self.loss, self.class_weights = loss
         self.optimizer = optimizer
         self.progress = Progress()
-        self.on_step: Callable[[], None] | None = None
+        self.on_step: Callable[[Loop], None] | None = None
         self.last_loss = 0.0
         self._sums: list[torch.Tensor] = []
         self._pending: list[tuple[torch.Tensor, int]] = []
@@ -165,7 +165,7 @@ class Loop:
             if self.optimizer.passes_hundredth(before, after.examples):
                 self._tell_schedule()
             if self.on_step is not None:
-                self.on_step()
+                self.on_step(self)
         self._hear_losses()
         return True
 

@@ -13,12 +13,12 @@ import numpy as np
 import torch
 
 from toprung.core.files import files_below
+from toprung.core.memory import resident_bytes
 from toprung.learn.batches import Position, cut
 from toprung.learn.checkpoint import PARTIAL
 from toprung.learn.evaluate import predict
 from toprung.learn.inputs import Inputs
 from toprung.learn.plan import Plan
-from toprung.learn.progress import resident_bytes
 from toprung.learn.run import Run
 from toprung.trial.config import Assignment, TrialConfig
 

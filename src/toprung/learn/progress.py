@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from toprung.core.clock import Clock
+from toprung.core.memory import resident_bytes
 from toprung.learn.loop import Loop
 
 SECONDS_BETWEEN = 10.0
@@ -27,50 +28,49 @@ class ProgressLog:
 
     Args:
         path: of the file.
-        loop: whose steps are told.
         clock: for the pace.
         of: examples at the last rung.
     """
 
-    def __init__(self, path: Path, loop: Loop, clock: Clock, *, of: int) -> None:
-        self._path, self._loop, self._clock, self._of = path, loop, clock, of
+    def __init__(self, path: Path, clock: Clock, *, of: int) -> None:
+        self._path, self._clock, self._of = path, clock, of
         self._every = _STEPS_BEFORE_KNOWING
         self._step = -1
 
-    def __call__(self) -> None:
+    def __call__(self, loop: Loop) -> None:
         """Takes note of a step."""
         # The pace is taken from the first step on: before it lies what opening the trial took,
         # and a checkpoint may have moved the position.
         if self._step < 0:
-            self._mark()
+            self._mark(loop)
             return
         self._step += 1
         if self._step < self._every:
             return
         seconds = max(1e-9, self._clock.seconds() - self._began)
         self._every, steps = max(1, round(SECONDS_BETWEEN * self._step / seconds)), self._step
-        line = json.dumps(self._line(seconds) | {"every": self._every, "steps": steps})
+        line = json.dumps(self._line(loop, seconds) | {"every": self._every, "steps": steps})
         with suppress(OSError):
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with self._path.open("a", encoding="utf-8") as file:
                 file.write(line + "\n")
-        self._mark()
+        self._mark(loop)
 
-    def _mark(self) -> None:
+    def _mark(self, loop: Loop) -> None:
         self._step = 0
         self._began, self._cpu = self._clock.seconds(), _cpu_seconds()
-        self._examples = self._loop.progress.position.examples
+        self._examples = loop.progress.position.examples
 
-    def _line(self, seconds: float) -> dict[str, Any]:
-        progress = self._loop.progress
+    def _line(self, loop: Loop, seconds: float) -> dict[str, Any]:
+        progress = loop.progress
         examples = progress.position.examples
         pace = (examples - self._examples) / seconds
         return {
             "step": progress.steps,
             "examples": examples,
             "of": self._of,
-            "loss": round(self._loop.last_loss, 6),
-            "learning_rate": self._loop.optimizer.rate,
+            "loss": round(loop.last_loss, 6),
+            "learning_rate": loop.optimizer.rate,
             "rows_per_second": round(pace, 2),
             "cpu": round((_cpu_seconds() - self._cpu) / seconds, 2),
             "memory_bytes": resident_bytes(),
@@ -78,15 +78,6 @@ class ProgressLog:
             "eta_seconds": round(max(0, self._of - examples) / max(1e-9, pace), 1),
             "time": self._clock.stamp(),
         }
-
-
-def resident_bytes() -> int:
-    """Memory that this process holds now; 0 where the system does not say."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    except (OSError, ValueError, IndexError):
-        return 0
-    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def _cpu_seconds() -> float:

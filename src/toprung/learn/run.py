@@ -92,7 +92,7 @@ class Run:
         self.patience = Patience(self.settings.patience)
         self.loop = self._make_loop()
         self.loop.on_step = ProgressLog(
-            self.folder / PROGRESS, self.loop, plan.clock, of=plan.resource.max * unit
+            self.folder / PROGRESS, plan.clock, of=plan.resource.max * unit
         )
         self.reports: list[Report] = []
         self._seconds = 0.0

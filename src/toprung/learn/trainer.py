@@ -9,6 +9,7 @@ from typing import Any
 
 from toprung.core.errors import Interrupted
 from toprung.core.later import later
+from toprung.core.memory import trim_heap
 from toprung.core.threads import threads_of
 from toprung.learn.plan import Plan
 from toprung.trial.config import Assignment
@@ -89,6 +90,7 @@ class Trainer(Plan):
                 seen = trial.loop.progress.position.examples
                 raise Interrupted(f"{trial.config.trial} was paused after {seen} examples")
             report: Report = trial.report(point)
+        trim_heap()
         self._keep(trial, str(point))
         return report
 
