@@ -12,10 +12,10 @@ from typing import Any
 
 import ray
 from ray._private import ray_constants
-from ray.exceptions import RayError
 from ray.tune.execution import class_cache
 
-from toprung.core.errors import FixEnvironment
+from toprung.core.errors import FixEnvironment, ToprungError
+from toprung.core.secrets import redact
 from toprung.search.runners._access import (
     TOKEN_ADVICE,
     close_token_file,
@@ -75,13 +75,38 @@ def _init(address: str | None) -> None:
                 logging_level=logging.ERROR,
                 **(local if address is None else {}),
             )
-    except (ConnectionError, RuntimeError, ValueError, RayError) as error:
-        reason = str(error).strip().partition("\n")[0]
+    # Ray says with a bare Exception that a node did not start.
+    except Exception as error:
+        if address is None:
+            raise ray_failed(error, "could not be started on this machine") from error
+        reason = first_line(error)
         raise FixEnvironment(
             f"No Ray cluster lets this driver in at '{address}': {reason}. Start one with 'ray "
             f"start --head', or leave --address out to run on this machine. Where the cluster "
             f"asks for a token: {TOKEN_ADVICE}"
         ) from None
+
+
+def ray_failed(error: BaseException, what: str = "has failed") -> ToprungError:
+    """What to raise where Ray does not go on: an error of ours as it is, others in words."""
+    if isinstance(error, ToprungError):
+        return error
+    kind = type(error).__name__
+    found = FixEnvironment(
+        f"Ray {what} ({kind}: {first_line(error)}). Nothing that was journaled is lost: resume, "
+        f"and the search goes on where it is with a new Ray."
+    )
+    found.__cause__ = error
+    return found
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, without secrets, on one line.
+
+    >>> first_line(ValueError("no port\\n  at 1"))
+    'no port'
+    """
+    return redact(str(error).strip().partition("\n")[0])[:300]
 
 
 def _keep_keys() -> None:

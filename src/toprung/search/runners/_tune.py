@@ -15,10 +15,10 @@ import ray
 from ray import tune
 from ray.tune.search import Searcher
 
-from toprung.core.errors import GiveUp
 from toprung.core.secrets import redact
 from toprung.search.driver import Driver
 from toprung.search.runners._capacity import Need, slots_by_need
+from toprung.search.runners._connection import ray_failed
 from toprung.search.runners._desk import Desk
 from toprung.search.runners._local import LocalRay, memory_kills
 from toprung.search.runners._resident import HANDLE, WAY
@@ -66,10 +66,10 @@ class Bridge:
         """Tune's own loop, until all is over."""
         try:
             tuner.fit()
-            self.desk.fail(GiveUp("Ray Tune has ended before the search"))
+            raise RuntimeError("Tune has ended before the search")
         # The edge of a thread: whatever ends Tune's loop must end the desk's.
         except BaseException as error:
-            self.desk.fail(error)
+            self.desk.fail(ray_failed(error))
 
     def close(self) -> None:
         """Lets all workers go, and Tune end."""

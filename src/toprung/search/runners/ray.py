@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from ray import tune
+from ray.exceptions import RayError
 
 from toprung.core.errors import Interrupted
 from toprung.search.driver import Driver
 from toprung.search.runners._base import Runner, T, Train
 from toprung.search.runners._capacity import Need, count_slots
-from toprung.search.runners._connection import connect
+from toprung.search.runners._connection import connect, ray_failed
 from toprung.search.runners._local import LocalRay
 from toprung.search.runners._nodes import ask_nodes
 from toprung.search.runners._resident import Resident
@@ -105,6 +106,8 @@ class Ray(Runner):
                 pulse.start(bridge.desk)
             try:
                 bridge.desk.serve()
+            except RayError as error:
+                raise ray_failed(error) from error
             finally:
                 bridge.close()
                 placing.join(_LOST_SECONDS if local.is_lost else None)

@@ -1,0 +1,55 @@
+"""What Ray's own failures come to: words, exit code 3, and a search that can be resumed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import ray
+
+from toprung.core.errors import FixEnvironment, GiveUp
+from toprung.search.runners._connection import _init, ray_failed
+from toprung.search.runners._tune import Bridge
+
+
+def raising(error: BaseException) -> Callable[..., Any]:
+    def call(**_: object) -> None:
+        raise error
+
+    return call
+
+
+def test_a_ray_that_does_not_start_is_told_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = Exception("The current node timed out during startup.\nSee the logs.")
+    monkeypatch.setattr(ray, "init", raising(plain))
+    with pytest.raises(
+        FixEnvironment, match=r"could not be started .* timed out during startup\.\)"
+    ):
+        _init(None)
+    with pytest.raises(FixEnvironment, match=r"No Ray cluster .* at '10\.0\.0\.1:6379'"):
+        _init("10.0.0.1:6379")
+
+
+@pytest.mark.parametrize(
+    ("fit", "told"),
+    [
+        (raising(ray.exceptions.RaySystemError("the head is gone")), "RaySystemError"),
+        (lambda: None, "Tune has ended before the search"),
+    ],
+)
+def test_whatever_ends_tune_ends_the_search_with_words(fit: Any, told: str) -> None:
+    heard: list[BaseException] = []
+    bridge = Bridge.__new__(Bridge)
+    bridge.desk = SimpleNamespace(fail=heard.append)  # type: ignore[assignment]
+    bridge.place(SimpleNamespace(fit=fit))  # type: ignore[arg-type]
+    assert isinstance(heard[0], FixEnvironment)
+    assert told in str(heard[0])
+    assert "resume" in str(heard[0])
+    assert heard[0].__cause__ is not None
+
+
+def test_an_error_of_ours_stays_what_it_is() -> None:
+    error = GiveUp("no")
+    assert ray_failed(error) is error
