@@ -99,6 +99,20 @@ def test_tfidf_learns_labels_that_are_rare() -> None:
     assert average_precision_score(labels, baseline.logits(texts), average="macro") > 0.4
 
 
+@pytest.mark.parametrize(
+    ("text", "known"),
+    [
+        ("the same w{row}", {"the", "same", "the same"}),
+        ("a{row}", {f"a{n}" for n in range(10_000)}),
+    ],
+)
+def test_of_many_rows_tfidf_leaves_out_what_a_single_one_has(text: str, known: set[str]) -> None:
+    baseline = TfidfLogreg(c=1.0)
+    texts = [text.format(row=row) for row in range(10_000)]
+    baseline.fit(texts, np.arange(10_000) % 2, 2, seed=7)
+    assert set(baseline._vectors.vocabulary_) == known
+
+
 def test_a_baseline_is_measured_on_the_stopping_split_with_its_seconds() -> None:
     class SlowClock(VirtualClock):
         def seconds(self) -> float:
