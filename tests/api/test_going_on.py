@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import types
 from collections.abc import Callable, Iterator, Mapping
@@ -12,11 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from toprung.api import Search, opening
+from toprung.api import Search, opening, searching
 from toprung.api.folder import Folder, find_search
-from toprung.api.opening import Settings, open_run
+from toprung.api.opening import Run, Settings, open_run
+from toprung.cli.running import _pausing
 from toprung.core.errors import FixEnvironment, FixSpec, Interrupted
 from toprung.data.dataset import Dataset, Split
+from toprung.judge.yardstick import MeasuredBaseline
 from toprung.learn.trainer import Trainer
 from toprung.trial.journal import Event, read_events
 
@@ -111,6 +114,24 @@ def test_a_signal_amid_a_write_to_the_journal_leaves_it_whole(
         search.fit()
     assert kinds(search.folder)[-1] == "interrupted"
     assert kinds(search.folder).count("interrupted") == 1
+
+
+def test_ctrl_c_breaks_a_baseline_off_which_is_learned_anew_later(
+    finished: Search, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search = Search(finished.spec, settings=Settings("inline", results=str(tmp_path)))
+
+    def press(run: Run, name: str) -> MeasuredBaseline:
+        signal.raise_signal(signal.SIGINT)
+        raise AssertionError("the baseline goes on")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(searching, "learn_baseline", press)
+        with _pausing(search), pytest.raises(Interrupted):
+            search.fit()
+    assert kinds(search.folder)[-1] == "interrupted"
+    assert "baseline" not in kinds(search.folder)
+    assert told(search.fit()) == told(finished)
 
 
 def test_a_pause_of_a_search_that_does_not_run_changes_nothing(copied: Search) -> None:

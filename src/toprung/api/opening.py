@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -78,7 +79,11 @@ class Settings:
 
 @dataclass(frozen=True)
 class Run:
-    """An open search, or a phase of it: then ``train`` and ``data`` are those of the phase."""
+    """An open search, or a phase of it: then ``train`` and ``data`` are those of the phase.
+
+    Attributes:
+        alone: set while this process works by itself on what may be broken off at any moment.
+    """
 
     spec: SearchSpec
     folder: Folder
@@ -88,6 +93,7 @@ class Run:
     method: Ensemble
     data: Dataset | None
     simulation: Simulation = synthetic
+    alone: threading.Event = field(default_factory=threading.Event)
 
     @property
     def metric(self) -> Metric:

@@ -15,7 +15,7 @@ from toprung.api.phasing import at_phase, refuse_debug
 from toprung.api.progress import NotebookBar, Progress
 from toprung.api.sameness import reopen
 from toprung.api.searching import search
-from toprung.core.errors import FixSpec, GiveUp
+from toprung.core.errors import FixSpec, GiveUp, Interrupted
 from toprung.core.later import later
 from toprung.data.series import Content
 from toprung.judge.leaderboard import Row, best_trial, rank_trials, to_frame
@@ -125,12 +125,18 @@ class Search:
 
         Safe to call from a signal handler: it only leaves marks, which runner and trials look at
         between two steps; the journal is told when they have left.
+
+        Raises:
+            Interrupted: nothing trains, but a baseline is learned, which takes minutes on many
+                rows; from a signal handler this breaks it off.
         """
         self._paused = True
         if self._run is not None:
             self._run.driver.interrupted = True
             with suppress(OSError):
                 self.folder.ask_to_pause()
+            if self._run.alone.is_set():
+                raise Interrupted("the search was interrupted")
 
     @contextmanager
     def _open(self) -> Iterator[Run]:

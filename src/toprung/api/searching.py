@@ -121,7 +121,15 @@ def _measure_baselines(run: Run) -> None:
     for component in run.spec.baselines:
         known = run.driver.history.baselines.get(component.name)
         if known is None or known.rows != rows:
-            found = learn_baseline(run, component.name)
+            run.alone.set()
+            try:
+                found = learn_baseline(run, component.name)
+            except Interrupted:
+                with suppress(OSError):
+                    run.driver.write("interrupted")
+                raise
+            finally:
+                run.alone.clear()
             run.driver.write(
                 "baseline",
                 name=found.name,
