@@ -167,15 +167,27 @@ def test_the_export_predicts_in_a_process_that_has_numpy_and_onnxruntime_alone(
     assert "python predict.py windows.npz" in (moved / "README.md").read_text(encoding="utf-8")
     given = rows(windows, "acc", "gyro")
     given.arrays["gyro"][3:9] = np.nan
-    np.savez(tmp_path / "rows.npz", subject=np.arange(20), **dict(given.arrays))
     block = "import sys, runpy; sys.modules.update(toprung=None, torch=None); sys.argv.pop(0); "
     code = block + "runpy.run_path(sys.argv[0], run_name='__main__')"
-    ran = subprocess.run(
-        [sys.executable, "-c", code, str(moved / "predict.py"), str(tmp_path / "rows.npz")],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+
+    def predict(**arrays: Any) -> subprocess.CompletedProcess[str]:
+        np.savez(tmp_path / "rows.npz", subject=np.arange(20), **arrays)
+        order = [sys.executable, "-c", code, str(moved / "predict.py"), str(tmp_path / "rows.npz")]
+        return subprocess.run(order, capture_output=True, text=True, check=False)
+
+    ran = predict(**given.arrays)
+    acc = given.arrays["acc"]
+    empty = np.where(np.arange(20)[:, None, None] == 4, np.nan, acc).astype(np.float32)
+    half = np.where(np.arange(12)[:, None] == 4, np.nan, acc).astype(np.float32)
+    for wrong, told in (
+        ({"acc": empty}, "window 4 has none of acc, gyro"),
+        ({"acc": half}, "window 0 of acc has a NaN"),
+        ({"acc": acc[:, :5]}, "acc is (5, 2), not (12, 2)"),
+        ({"other": acc}, "the arrays acc, gyro have [] windows"),
+    ):
+        refused = predict(**wrong)
+        assert refused.returncode == 1
+        assert told in refused.stderr
     answers = [json.loads(line) for line in ran.stdout.splitlines()]
     assert [answer["answer"] for answer in answers] == finished.predict(given)
     found = [list(answer["probabilities"].values()) for answer in answers]

@@ -52,6 +52,8 @@ def test_what_a_row_says_itself_is_kept(toprung: Toprung, finished: Search) -> N
     row = json.loads(toprung("predict", finished.folder.root, "-", stdin=given).out)
     assert (row["given_label"], row["given_probabilities"]) == ("mine", None)
     assert row["label"] == finished.predict(TEXTS[:1])[0]
+    again = json.loads(toprung("predict", finished.folder.root, "-", stdin=lines(row)).out)
+    assert again == row
 
 
 def test_no_rows_give_no_rows(toprung: Toprung, finished: Search, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import json
 import math
 import subprocess
@@ -280,7 +281,7 @@ def test_a_member_predicts_where_a_modality_is_missing(trainer: Make, tmp_path: 
 
 
 @pytest.mark.parametrize(
-    ("fusion", "derived"), zip(fusions.registry.names(), get_args(Derived), strict=True)
+    ("fusion", "derived"), zip(fusions.registry.names(), itertools.cycle(get_args(Derived)))
 )
 def test_the_graph_of_a_member_gives_its_logits(
     trainer: Make, tmp_path: Path, fusion: str, derived: str

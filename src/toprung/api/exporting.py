@@ -19,7 +19,7 @@ from toprung.ship.predictor import ENSEMBLE_NAME, Ensemble
 from toprung.spec.load import load_spec
 
 ROWS = 200
-README = "README.md"
+README, SCRIPT = "README.md", "predict.py"
 
 
 def export(folder: Folder, kind: str) -> tuple[Path, list[str]]:
@@ -60,7 +60,14 @@ def export(folder: Folder, kind: str) -> tuple[Path, list[str]]:
     with new_folder(to) as aside, quietly():
         try:
             told = exporter.write(Export(ensemble, folder.ensemble, said, rows), aside)
-            card = render_card(spec.name, said, told, versions=_versions(folder))
+            card = render_card(
+                spec.name,
+                said,
+                told,
+                versions=_versions(folder),
+                library=exporter.library,
+                script=(aside / SCRIPT).is_file(),
+            )
         except (LookupError, TypeError, AttributeError) as error:
             raise FixEnvironment(
                 f"{folder.ensemble} is not as toprung wrote it ({type(error).__name__}: {error}); "

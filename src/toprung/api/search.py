@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -123,19 +124,20 @@ class Search:
     def pause(self) -> None:
         """Lets running trials save themselves and leave.
 
-        Safe to call from a signal handler: it only leaves marks, which runner and trials look at
+        Safe to call from a signal handler: it leaves marks, which runner and trials look at
         between two steps; the journal is told when they have left.
 
         Raises:
             Interrupted: nothing trains, but a baseline is learned, which takes minutes on many
-                rows; from a signal handler this breaks it off.
+                rows; in the main thread, where signals are handled, this breaks it off.
         """
         self._paused = True
         if self._run is not None:
             self._run.driver.interrupted = True
             with suppress(OSError):
                 self.folder.ask_to_pause()
-            if self._run.alone.is_set():
+            in_main = threading.current_thread() is threading.main_thread()
+            if in_main and self._run.alone.is_set():
                 raise Interrupted("the search was interrupted")
 
     @contextmanager

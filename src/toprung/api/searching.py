@@ -114,6 +114,22 @@ def learn_baseline(run: Run, name: str) -> MeasuredBaseline:
     )
 
 
+def _learn_unless_interrupted(run: Run, name: str) -> MeasuredBaseline:
+    try:
+        run.alone.set()
+        # From here on ``Search.pause`` raises; one that came before has left its mark.
+        if run.driver.interrupted:
+            raise Interrupted("the search was interrupted")
+        return learn_baseline(run, name)
+    except Interrupted:
+        run.alone.clear()
+        with suppress(OSError):
+            run.driver.write("interrupted")
+        raise
+    finally:
+        run.alone.clear()
+
+
 def _measure_baselines(run: Run) -> None:
     # In a plan a baseline learns what the phase's trials learn from, or the gain would flatter.
     rows = len(run.dataset.splits["train"]) if run.spec.phases else None
@@ -121,15 +137,7 @@ def _measure_baselines(run: Run) -> None:
     for component in run.spec.baselines:
         known = run.driver.history.baselines.get(component.name)
         if known is None or known.rows != rows:
-            run.alone.set()
-            try:
-                found = learn_baseline(run, component.name)
-            except Interrupted:
-                with suppress(OSError):
-                    run.driver.write("interrupted")
-                raise
-            finally:
-                run.alone.clear()
+            found = _learn_unless_interrupted(run, component.name)
             run.driver.write(
                 "baseline",
                 name=found.name,

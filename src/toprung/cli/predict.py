@@ -125,8 +125,8 @@ def _answers(ensemble: Ensemble, rows: Iterable[dict[str, Any]], text: str) -> I
             if ensemble.task.answers == "texts":
                 added = {ensemble.task.label_column: answer.label}
             # What the row said itself is the truth, perhaps, and not ours to replace.
-            own = {f"given_{name}" if name in added else name: row[name] for name in row}
-            yield json.dumps({**own, **added}, ensure_ascii=False)
+            own = {f"given_{name}": row[name] for name in row if name in added}
+            yield json.dumps({**own, **row, **added}, ensure_ascii=False)
 
 
 def _answer_windows(ensemble: Ensemble, rows: str) -> Iterator[str]:

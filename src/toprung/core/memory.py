@@ -30,7 +30,9 @@ def trim_heap(grown: int = _WORTH) -> None:
         grown: does nothing where this process has grown by fewer bytes since the last time.
     """
     global _held
-    if resident_bytes() < _held + grown:
+    now = resident_bytes()
+    _held = min(_held, now)  # what has shrunk by itself may grow from there
+    if now < _held + grown:
         return
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:

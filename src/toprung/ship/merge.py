@@ -111,8 +111,8 @@ def merge_lora(model: nn.Module, prefix: str = "") -> tuple[Weights, dict[str, A
 
 def write_adapter(
     folder: Path, weights: Weights, options: Mapping[str, Any], facts: Mapping[str, Any]
-) -> None:
-    """Writes the updates that ``merge_lora`` gave as PEFT reads them.
+) -> str:
+    """Writes the updates that ``merge_lora`` gave as PEFT reads them; says what they are for.
 
     Args:
         folder: new.
@@ -123,3 +123,5 @@ def write_adapter(
     base = Card.from_json(facts["card"]).published
     LoraConfig(**options, base_model_name_or_path=base).save_pretrained(str(folder))
     save_file(weights, folder / "adapter_model.safetensors")
+    depth = facts["depth"] or "all"
+    return f"{facts['trial']}: adapter/ for PEFT, on the first {depth} layers of {base}."

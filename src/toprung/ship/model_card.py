@@ -14,7 +14,13 @@ _SPECIAL = re.compile(r"([\\`*{}\[\]<>|#!~$&_])")
 
 
 def render_card(
-    name: str, said: Mapping[str, Any], told: Sequence[str], *, versions: Mapping[str, str]
+    name: str,
+    said: Mapping[str, Any],
+    told: Sequence[str],
+    *,
+    versions: Mapping[str, str],
+    library: str,
+    script: bool,
 ) -> str:
     """The card as Markdown under YAML metadata, as hubs read it.
 
@@ -23,8 +29,10 @@ def render_card(
         said: what ``ensemble.json`` says.
         told: what was written and how closely it agrees, a sentence each.
         versions: of the libraries that trained it.
+        library: that loads it, as hubs name it.
+        script: whether a ``predict.py`` comes with it.
     """
-    head = yaml.safe_dump(_metadata(name, said), sort_keys=False, allow_unicode=True)
+    head = yaml.safe_dump(_metadata(name, said, library), sort_keys=False, allow_unicode=True)
     return "\n".join(
         [
             "---",
@@ -36,10 +44,7 @@ def render_card(
             *_tell_test(said),
             "## Use",
             "",
-            "```sh",
-            f"python predict.py {_GIVEN.get(said['task'], _TEXTS)}",
-            "```",
-            "",
+            *(_use(said) if script else []),
             *(f"- {_plain(line)}" for line in told),
             "",
             *_tell_members(said),
@@ -49,7 +54,11 @@ def render_card(
     )
 
 
-def _metadata(name: str, said: Mapping[str, Any]) -> dict[str, Any]:
+def _use(said: Mapping[str, Any]) -> list[str]:
+    return ["```sh", f"python predict.py {_GIVEN.get(said['task'], _TEXTS)}", "```", ""]
+
+
+def _metadata(name: str, said: Mapping[str, Any], library: str) -> dict[str, Any]:
     metric = {"type": said["metric"], "value": said["test"]["value"]}
     kind = _KINDS.get(said["task"], "text-classification")
     sources = sorted(_sources(said))
@@ -59,7 +68,7 @@ def _metadata(name: str, said: Mapping[str, Any]) -> dict[str, Any]:
         "metrics": [metric],
     }
     return {
-        "library_name": "onnx" if said["task"] == "series" else "transformers",
+        "library_name": library,
         "pipeline_tag": kind,
         "tags": ["toprung", said["task"].replace("_", "-")],
         **({"base_model": sources} if sources else {}),

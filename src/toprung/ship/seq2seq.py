@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import nn
 from transformers import (
     AutoModelForSeq2SeqLM,
     BertGenerationConfig,
@@ -86,7 +87,14 @@ def _whole(member: SummaryMember, decoder: OwnDecoder) -> Written:
         targets = sorted([*lora.get("target_modules", ()), *said.get("target_modules", ())])
         lora |= {**said, "target_modules": targets} if said else {}
         part.load_state_dict(given.state_dict())
-    model.get_output_embeddings().load_state_dict(decoder.output.state_dict())
+    output = model.get_output_embeddings()
+    if decoder.output.weight is not decoder.stack.get_input_embeddings().weight:
+        # FLAN-T5 has a matrix of its own for words out, which the class takes for a shared one.
+        output.weight = nn.Parameter(torch.empty_like(output.weight))
+        tied = model.all_tied_weights_keys
+        for name in [name for name in tied if model.get_parameter(name) is output.weight]:
+            del tied[name]
+    output.load_state_dict(decoder.output.state_dict())
     if hasattr(model, "final_logits_bias"):
         model.final_logits_bias.fill_(_NEVER)
         model.final_logits_bias[0, decoder.vocabulary.ids] = decoder.get_buffer("bias")
@@ -107,7 +115,8 @@ def _generator(decoder: WarmDecoder, base: Any) -> BertGenerationDecoder:
     stack = decoder.stack.state_dict()
     words = stack.pop("embeddings.word_embeddings.weight")
     token_type = stack.pop("embeddings.token_type_embeddings.weight")[0]
-    stack["embeddings.position_embeddings.weight"] += token_type
+    positions = stack["embeddings.position_embeddings.weight"]
+    stack["embeddings.position_embeddings.weight"] = positions + token_type
     kept = torch.from_numpy(decoder.vocabulary.ids)
     bridge = decoder.bridge
 
@@ -134,7 +143,7 @@ def _generation(member: SummaryMember, decoder: Decoder) -> GenerationConfig:
     how, vocabulary = member.decoding, decoder.vocabulary
     config = GenerationConfig(  # type: ignore[no-untyped-call]
         num_beams=how.beams,
-        length_penalty=how.length_penalty,
+        length_penalty=how.length_penalty if how.beams > 1 else 1.0,
         max_new_tokens=how.most,
         min_new_tokens=1,
         no_repeat_ngram_size=how.no_repeat,

@@ -17,6 +17,8 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+_AT_ONCE = 256
+
 
 class Ensemble:
     """The members' graphs, their weights and temperature.
@@ -40,29 +42,63 @@ class Ensemble:
             for member in self.said["members"]
         ]
 
+    @property
+    def shapes(self) -> dict[str, list[int]]:
+        """Steps and channels of each modality that is read."""
+        inputs = [i for session, _ in self.members for i in session.get_inputs()]
+        return {i.name: list(i.shape[1:]) for i in inputs}
+
     def predict_proba(self, arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
-        """Calibrated probabilities, (N, C), of windows (N, T, C) by modality."""
+        """Calibrated probabilities, (N, C), of windows (N, T, C) by modality.
+
+        Raises:
+            ValueError: windows of another shape than in training, or that cannot be read.
+        """
+        given = self._checked(arrays)
         many = self.said["task"] == "multi_label"
-        rows = len(next(iter(arrays.values())))
+        rows = len(next(iter(given.values())))
         blended = np.zeros((rows, len(self.labels)))
-        for session, weight in self.members:
-            fed = {
-                i.name: arrays[i.name].astype(np.float32)
-                if i.name in arrays
-                else np.full((rows, *i.shape[1:]), np.nan, np.float32)
-                for i in session.get_inputs()
-            }
-            logits = session.run(["logits"], fed)[0].astype(np.float64)
-            blended += weight * (1 / (1 + np.exp(-logits)) if many else _softmax(logits))
+        for start in range(0, rows, _AT_ONCE):
+            part = {name: array[start : start + _AT_ONCE] for name, array in given.items()}
+            for session, weight in self.members:
+                fed = {i.name: part[i.name] for i in session.get_inputs()}
+                logits = session.run(["logits"], fed)[0].astype(np.float64)
+                shares = 1 / (1 + np.exp(-logits)) if many else _softmax(logits)
+                blended[start : start + _AT_ONCE] += weight * shares
         temperature = self.said["temperature"]
         if not many:
             return _softmax(np.log(np.maximum(blended, 1e-12)) / temperature)
         sure = np.clip(blended, 1e-12, 1 - 1e-12)
         return np.asarray(1 / (1 + ((1 - sure) / sure) ** (1 / temperature)))
 
+    def _checked(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float32]]:
+        """All modalities of the windows, those that are missing as NaN."""
+        shapes = self.shapes
+        found = {name: np.asarray(arrays[name], np.float32) for name in shapes if name in arrays}
+        counts = {len(array) for array in found.values()}
+        if len(counts) != 1:
+            raise ValueError(f"the arrays {', '.join(shapes)} have {sorted(counts)} windows")
+        (rows,) = counts
+        there = np.zeros(rows, dtype=bool)
+        for name, array in found.items():
+            if list(array.shape[1:]) != shapes[name]:
+                raise ValueError(f"{name} is {array.shape[1:]}, not {tuple(shapes[name])}")
+            present = ~np.isnan(array).all(axis=(1, 2))
+            broken = present & ~np.isfinite(array).all(axis=(1, 2))
+            if broken.any():
+                raise ValueError(f"window {broken.argmax()} of {name} has a NaN or an infinity")
+            there |= present
+        if not there.all():
+            raise ValueError(f"window {(~there).argmax()} has none of {', '.join(shapes)}")
+        empty = {n: np.full((rows, *shape), np.nan, np.float32) for n, shape in shapes.items()}
+        return {**empty, **found}
+
     def predict(self, arrays: Mapping[str, NDArray[Any]]) -> list[Any]:
         """The label of each window, or its labels where there may be several."""
-        probabilities = self.predict_proba(arrays)
+        return self.decide(self.predict_proba(arrays))
+
+    def decide(self, probabilities: NDArray[np.float64]) -> list[Any]:
+        """As ``predict``, of what ``predict_proba`` gave."""
         if self.said["task"] != "multi_label":
             return [self.labels[i] for i in probabilities.argmax(-1)]
         values = self.said["thresholds"]["values"]
@@ -78,12 +114,11 @@ def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
 if __name__ == "__main__":
     loaded = Ensemble(Path(__file__).parent)
     with np.load(sys.argv[1], allow_pickle=False) as file:
-        known = {i.name for session, _ in loaded.members for i in session.get_inputs()}
-        given = {name: file[name] for name in file.files if name in known}
-    if not given:
-        sys.exit(f"{sys.argv[1]} holds none of the arrays {', '.join(sorted(known))}.")
-    for number, (answer, shares) in enumerate(
-        zip(loaded.predict(given), loaded.predict_proba(given).tolist(), strict=True)
-    ):
-        named = {name: round(p, 6) for name, p in zip(loaded.labels, shares, strict=True)}
+        read = {name: file[name] for name in file.files if name in loaded.shapes}
+    try:
+        found = loaded.predict_proba(read)
+    except ValueError as error:
+        sys.exit(f"{sys.argv[1]}: {error}")
+    for number, (answer, row) in enumerate(zip(loaded.decide(found), found.tolist(), strict=True)):
+        named = {name: round(p, 6) for name, p in zip(loaded.labels, row, strict=True)}
         print(json.dumps({"row": number, "answer": answer, "probabilities": named}))

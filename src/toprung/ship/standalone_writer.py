@@ -1,7 +1,9 @@
 """Writes with an exported ensemble: python predict.py "a long text" "another one".
 
-Needs torch, transformers and safetensors, and rouge-score where members vote. Copied into every
-export of an ensemble that writes as predict.py, with spelling.py, consensus.py and rouge.py.
+Needs torch, transformers and safetensors, and rouge-score where candidates vote: where there are
+several members, or more than two beams. Without a text it reads JSON Lines: texts, or objects with
+a "dialogue" or "text". Copied into every export of an ensemble that writes as predict.py, with
+spelling.py, consensus.py and rouge.py.
 """
 
 from __future__ import annotations
@@ -50,7 +52,8 @@ class Writer:
         written = self.model.generate(
             batch["input_ids"], attention_mask=batch["attention_mask"], num_return_sequences=beams
         )
-        special = set(self.tokenizer.all_special_ids)
+        config = self.model.generation_config
+        special = {config.decoder_start_token_id, config.eos_token_id, config.pad_token_id}
         found = []
         for number, text in enumerate(texts):
             words = words_of(self.tokenizer, [text]) if self.spelling.words else {}
@@ -80,16 +83,22 @@ class Ensemble:
         answers = {trial: member.candidates(texts) for trial, member in self.members.items()}
         if len(answers) == 1:
             (only,) = answers.values()
-            return [candidates[0] for candidates in only]
-        # Only here: a single member needs no rouge-score.
+            # Of two candidates each agrees with the other as much: the first is chosen.
+            if all(len(candidates) <= 2 for candidates in only):
+                return [candidates[0] for candidates in only]
+        # Only here, as it needs rouge-score.
         from toprung.data.rouge import agreement  # noqa: PLC0415
         from toprung.judge.consensus import choose_texts  # noqa: PLC0415
 
         return choose_texts(answers, self.weights, agreement)
 
 
+def _text(row: Any) -> str:
+    return row if isinstance(row, str) else str(row.get("dialogue", row.get("text")))
+
+
 if __name__ == "__main__":
     loaded = Ensemble(Path(__file__).parent)
-    given = sys.argv[1:] or [line.rstrip("\n") for line in sys.stdin]
+    given = sys.argv[1:] or [_text(json.loads(line)) for line in sys.stdin if line.strip()]
     for text, answer in zip(given, loaded.predict(given), strict=True):
         print(json.dumps({"text": text, "answer": answer}, ensure_ascii=False))

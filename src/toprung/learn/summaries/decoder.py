@@ -145,9 +145,9 @@ class OwnDecoder(Decoder):
         super().__init__(model.get_decoder(), vocabulary)
         self.output = model.get_output_embeddings()
         self.config = config = model.config
-        tied = config.model_type == "t5" and getattr(config, "tie_word_embeddings", True)
-        # T5 scales where words in and out share a matrix (Raffel et al. 2020).
-        self.scale = config.d_model**-0.5 if tied else 1.0
+        # T5 scales where words in and out share a matrix (Raffel et al. 2020); FLAN-T5 does not.
+        scaled = config.model_type == "t5" and getattr(config, "scale_decoder_outputs", True)
+        self.scale = config.d_model**-0.5 if scaled else 1.0
         self.register_buffer("kept", torch.from_numpy(vocabulary.ids), persistent=False)
         bias = getattr(model, "final_logits_bias", None)
         bias = torch.zeros(1, self.output.weight.shape[0]) if bias is None else bias

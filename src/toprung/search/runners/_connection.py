@@ -12,6 +12,7 @@ from typing import Any
 
 import ray
 from ray._private import ray_constants
+from ray.exceptions import RayError
 from ray.tune.execution import class_cache
 
 from toprung.core.errors import FixEnvironment, ToprungError
@@ -98,6 +99,15 @@ def ray_failed(error: BaseException, what: str = "has failed") -> ToprungError:
     )
     found.__cause__ = error
     return found
+
+
+@contextmanager
+def in_words() -> Iterator[None]:
+    """What Ray raises in the block, or in a function that this decorates, as ``ray_failed``."""
+    try:
+        yield
+    except RayError as error:
+        raise ray_failed(error) from error
 
 
 def first_line(error: BaseException) -> str:

@@ -11,13 +11,12 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from ray import tune
-from ray.exceptions import RayError
 
 from toprung.core.errors import Interrupted
 from toprung.search.driver import Driver
 from toprung.search.runners._base import Runner, T, Train
 from toprung.search.runners._capacity import Need, count_slots
-from toprung.search.runners._connection import connect, ray_failed
+from toprung.search.runners._connection import connect, in_words
 from toprung.search.runners._local import LocalRay
 from toprung.search.runners._nodes import ask_nodes
 from toprung.search.runners._resident import Resident
@@ -77,6 +76,7 @@ class Ray(Runner):
     trusts_open: bool = False
     watchdog: Watchdog = field(default_factory=Watchdog)
 
+    @in_words()
     def run(self, driver: Driver, train: Train) -> None:
         """Works through the driver's assignments with workers that ``ray.tune.Tuner`` places.
 
@@ -106,8 +106,6 @@ class Ray(Runner):
                 pulse.start(bridge.desk)
             try:
                 bridge.desk.serve()
-            except RayError as error:
-                raise ray_failed(error) from error
             finally:
                 bridge.close()
                 placing.join(_LOST_SECONDS if local.is_lost else None)
@@ -116,6 +114,7 @@ class Ray(Runner):
         if driver.interrupted:
             raise Interrupted("the search was interrupted")
 
+    @in_words()
     def on_each_node(self, task: Callable[[], T]) -> Mapping[str, T | BaseException]:
         """What a task answers on each node of the cluster; here where none was named.
 

@@ -41,9 +41,11 @@ class Exporter(ABC):
 
     Attributes:
         forms: what an ensemble may read and answer, as of ``Task``.
+        library: that loads the export, as hubs name it.
     """
 
-    forms: ClassVar[tuple[tuple[str, str], ...]] = (("texts", "classes"),)
+    forms: ClassVar[tuple[tuple[str, str], ...]]
+    library: ClassVar[str]
 
     @abstractmethod
     def write(self, export: Export, to: Path) -> list[str]:

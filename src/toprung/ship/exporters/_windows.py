@@ -76,7 +76,7 @@ def write_windows(export: Export, to: Path, opset: int) -> list[str]:
         file = to / "members" / trial / "model.onnx"
         file.parent.mkdir(parents=True)
         draw_windows(member, file, opset)
-        session: Any = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+        session = _open(file)
         fed = {i.name: export.rows.arrays[i.name] for i in session.get_inputs()}
         found = session.run(["logits"], fed)[0]
         gap = float(np.abs(found - export.ensemble.members[trial].logits(export.rows)).max())
@@ -93,6 +93,17 @@ def write_windows(export: Export, to: Path, opset: int) -> list[str]:
     same = sum(a == b for a, b in zip(found, ours, strict=True)) / len(ours)
     return [*told, f"predict.py answers {len(ours):,} windows: {same:.1%} of the answers are the "
             "same."]  # fmt: skip
+
+
+def _open(file: Path) -> Any:
+    try:
+        return onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    # Its errors have no class of their own; a modality named as a node of the graph is one.
+    except Exception as error:
+        raise FixEnvironment(
+            f"{file}: onnxruntime does not load it ({error}); nothing was exported. Try another "
+            "version of onnx, or other names of modalities."
+        ) from error
 
 
 def draw_windows(member: SeriesMember, file: Path, opset: int) -> None:

@@ -15,7 +15,6 @@ from toprung.core.errors import FixEnvironment
 from toprung.core.files import write_json, write_text
 from toprung.data import rouge
 from toprung.judge import consensus
-from toprung.learn.backbone.card import Card
 from toprung.learn.backbone.load import save_tokenizer
 from toprung.learn.member import load_plain
 from toprung.learn.summaries import spelling
@@ -66,9 +65,7 @@ def _write_member(export: Export, trial: str, folder: Path) -> list[str]:
     write_json(folder / "spelling.json", member.spelling.to_json())
     told = []
     if written.adapter:
-        write_adapter(folder / "adapter", written.adapter, written.lora, facts)
-        base = Card.from_json(facts["card"]).published
-        told.append(f"{trial}: adapter/ for PEFT, on {base}.")
+        told.append(write_adapter(folder / "adapter", written.adapter, written.lora, facts))
     kept = torch.from_numpy(member.model.decoder.vocabulary.ids)
     model: Any = AutoModelForSeq2SeqLM.from_pretrained(
         folder / "model", local_files_only=True, trust_remote_code=False, use_safetensors=True
@@ -90,12 +87,12 @@ def _write_member(export: Export, trial: str, folder: Path) -> list[str]:
 
 
 def _sample(member: SummaryMember, texts: list[str]) -> tuple[torch.Tensor, ...]:
-    """Sources with their mask, and numbers that the decoder reads: all that it may write once."""
+    """Sources with their mask, and numbers that the decoder reads, spread over its vocabulary."""
     batch = member.tokenizer(
         texts, padding=True, truncation=True, max_length=member.max_length, return_tensors="pt"
     )
     vocabulary = member.model.decoder.vocabulary
-    read = torch.arange(len(texts) * 4).view(len(texts), 4) % len(vocabulary)
+    read = torch.linspace(0, len(vocabulary) - 1, len(texts) * 4).long().view(len(texts), 4)
     read[:, 0] = vocabulary.number(vocabulary.begin)
     return batch["input_ids"], batch["attention_mask"], read
 

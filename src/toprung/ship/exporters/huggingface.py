@@ -12,7 +12,6 @@ from transformers import AutoModelForSequenceClassification
 
 from toprung.core.errors import FixEnvironment
 from toprung.core.files import write_json
-from toprung.learn.backbone.card import Card
 from toprung.learn.backbone.load import save_tokenizer
 from toprung.learn.member import Member
 from toprung.ship import standalone
@@ -35,6 +34,7 @@ class Huggingface(Exporter):
     """
 
     forms = (("texts", "classes"), ("texts", "texts"))
+    library = "transformers"
 
     def write(self, export: Export, to: Path) -> list[str]:
         if export.ensemble.task.answers == "texts":
@@ -62,10 +62,9 @@ class Huggingface(Exporter):
         trial = merged.facts["trial"]
         told = []
         if merged.adapter:
-            write_adapter(folder / "adapter", merged.adapter, merged.lora, merged.facts)
-            depth = merged.facts["depth"] or "all"
-            told.append(f"{trial}: adapter/ for PEFT, on the first {depth} "
-                        f"layers of {Card.from_json(merged.facts['card']).published}.")  # fmt: skip
+            told.append(
+                write_adapter(folder / "adapter", merged.adapter, merged.lora, merged.facts)
+            )
         head = str(merged.facts["values"].get("head") or "linear")
         model = None
         if pooling == "cls" and head == "linear":

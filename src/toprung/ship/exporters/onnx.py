@@ -49,6 +49,7 @@ class Onnx(Exporter):
     """
 
     forms = (("texts", "classes"), ("series", "classes"))
+    library = "onnx"
 
     def write(self, export: Export, to: Path) -> list[str]:
         if export.ensemble.task.reads == "series":
