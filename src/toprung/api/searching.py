@@ -44,9 +44,9 @@ def search(run: Run) -> Run:
 
 def _search_phase(run: Run) -> None:
     """Trains until the phase is over, or goes on where it was."""
-    if not run.simulated:
-        _measure_baselines(run)
     try:
+        if not run.simulated:
+            _measure_baselines(run)
         work(run, run.train)
         run.driver.finish()
         if run.driver.history.closed is None:
