@@ -106,6 +106,9 @@ class Ray(Runner):
                 pulse.start(bridge.desk)
             try:
                 bridge.desk.serve()
+            except Exception:
+                local.check()  # a Ray that is gone is told as such, and its farewell not waited for
+                raise
             finally:
                 bridge.close()
                 placing.join(_LOST_SECONDS if local.is_lost else None)
