@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from toprung.api.progress import read_step
+from toprung.core import memory
 from toprung.core.clock import VirtualClock
-from toprung.learn import progress as log_module
 from toprung.learn.loop import Progress
 from toprung.learn.plan import PROGRESS
 from toprung.learn.progress import ProgressLog
@@ -76,16 +76,16 @@ def test_a_full_disk_costs_the_line_and_not_the_trial(tmp_path: Path) -> None:
 
 
 def test_memory_is_given_back_where_it_grows_beyond_what_steps_take(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     held = iter([2.3, 2.5, 2.9, 2.0, 2.4, 2.6, 2.2])
     trims: list[int] = []
-    monkeypatch.setattr(log_module, "resident_bytes", lambda: int(next(held) * 2**30))
-    monkeypatch.setattr(log_module, "trim_heap", trims.append)
-    log = ProgressLog(tmp_path / PROGRESS, VirtualClock(), of=100)
+    monkeypatch.setattr(memory, "resident_bytes", lambda: int(next(held) * 2**30))
+    monkeypatch.setattr(memory, "trim_heap", trims.append)
+    watch = memory.HeapWatch()
     grown = []
     for _ in range(7):
-        log._keep_small()
+        watch.look()
         grown.append(len(trims))
     # Trimmed at 2.9 and 2.6, each more than half a GiB above the line after the trim before.
     assert grown == [0, 0, 1, 1, 1, 2, 2]

@@ -293,7 +293,7 @@ def test_the_graph_of_a_member_gives_its_logits(
     (report,) = plan(assign(backbone__transformer__stem="convolution", **values))
     save_member(plan.folder / "t0001", str(report.checkpoint), tmp_path / "member")
     member, _ = load_plain(tmp_path / "member")
-    windows.draw_windows(member, tmp_path / "model.onnx", 18)
+    windows.draw_windows(member, tmp_path / "model.onnx")
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
     series = series_of(plan)
     series.arrays["gyro"][2:5] = np.nan

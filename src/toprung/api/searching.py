@@ -122,7 +122,6 @@ def _learn_unless_interrupted(run: Run, name: str) -> MeasuredBaseline:
             raise Interrupted("the search was interrupted")
         return learn_baseline(run, name)
     except Interrupted:
-        run.alone.clear()
         with suppress(OSError):
             run.driver.write("interrupted")
         raise

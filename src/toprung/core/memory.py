@@ -6,7 +6,7 @@ import ctypes
 import os
 from pathlib import Path
 
-_WORTH = 256 << 20
+_WORTH, _MUCH = 256 << 20, 512 << 20
 _held = 0
 """Resident bytes when memory was last given back."""
 
@@ -38,3 +38,23 @@ def trim_heap(grown: int = _WORTH) -> None:
     if trim is not None:
         trim(0)
     _held = resident_bytes()
+
+
+class HeapWatch:
+    """Trims the heap where it grows beyond what work takes; for now and then during long work.
+
+    Pages that are given back are asked for again by the next step, so that only much counts.
+    """
+
+    def __init__(self) -> None:
+        self._usual = 0
+
+    def look(self) -> None:
+        """Trims where this process holds half a GiB more than one look after the last trim."""
+        held = resident_bytes()
+        if not self._usual:
+            # What steps take is known one look after memory was given back, not at once.
+            self._usual = held
+        elif held > self._usual + _MUCH:
+            trim_heap(0)
+            self._usual = 0

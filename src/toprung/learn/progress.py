@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from toprung.core.clock import Clock
-from toprung.core.memory import resident_bytes, trim_heap
+from toprung.core.memory import HeapWatch, resident_bytes
 from toprung.learn.loop import Loop
 
 SECONDS_BETWEEN = 10.0
-_GROWN = 512 << 20
 _STEPS_BEFORE_KNOWING = 5
 
 
@@ -37,7 +36,7 @@ class ProgressLog:
         self._path, self._clock, self._of = path, clock, of
         self._every = _STEPS_BEFORE_KNOWING
         self._step = -1
-        self._usual = 0
+        self._heap = HeapWatch()
 
     def __call__(self, loop: Loop) -> None:
         """Takes note of a step."""
@@ -56,18 +55,8 @@ class ProgressLog:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with self._path.open("a", encoding="utf-8") as file:
                 file.write(line + "\n")
-        self._keep_small()
+        self._heap.look()
         self._mark(loop)
-
-    def _keep_small(self) -> None:
-        """Gives freed memory back once there is much of it: pages come back at a price."""
-        held = resident_bytes()
-        if not self._usual:
-            # What steps take is known one line after memory was given back, not at once.
-            self._usual = held
-        elif held > self._usual + _GROWN:
-            trim_heap(0)
-            self._usual = 0
 
     def _mark(self, loop: Loop) -> None:
         self._step = 0

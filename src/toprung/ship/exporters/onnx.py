@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import onnxruntime
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
-from toprung.core.errors import FixEnvironment
 from toprung.core.files import write_json
 from toprung.learn.backbone.load import save_tokenizer
 from toprung.ship.exporters._base import Export, Exporter, described, facts_of_head
+from toprung.ship.exporters._graph import compare, draw
 from toprung.ship.exporters._windows import write_windows
 from toprung.ship.merge import Merged, merge
 from toprung.ship.standalone import Scorer
 
-_OPSET = 18
-_CLOSE = {"float32": 1e-3, "bfloat16": 0.5}
+_INPUTS = ("input_ids", "attention_mask")
 
 
 class _Graph(nn.Module):
@@ -53,7 +49,7 @@ class Onnx(Exporter):
 
     def write(self, export: Export, to: Path) -> list[str]:
         if export.ensemble.task.reads == "series":
-            return write_windows(export, to, _OPSET)
+            return write_windows(export, to)
         told = []
         for entry in export.said["members"]:
             folder = to / "members" / entry["trial"]
@@ -72,35 +68,18 @@ def _draw(graph: nn.Module, file: Path) -> None:
     ids = torch.ones(3, 7, dtype=torch.int64)
     # A mask of ones alone would be drawn as no mask at all.
     mask = (torch.arange(7) < torch.tensor([[7], [5], [3]])).long()
-    torch.onnx.export(
-        graph,
-        (ids, mask),
-        file,
-        dynamo=True,
-        opset_version=_OPSET,
-        input_names=["input_ids", "attention_mask"],
-        output_names=["logits"],
-        dynamic_shapes=(sizes, sizes),
-        external_data=False,
-        verbose=False,
-    )
+    draw(graph, (ids, mask), file, names=_INPUTS, shapes=(sizes, sizes))
 
 
 def _check(export: Export, merged: Merged, file: Path) -> float:
     """The largest difference to the member's own logits."""
-    trial = merged.facts["trial"]
-    session: Any = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
-    length = int(merged.facts["max_length"])
     batch = merged.tokenizer(
-        list(export.texts), padding=True, truncation=True, max_length=length, return_tensors="np"
+        list(export.texts),
+        padding=True,
+        truncation=True,
+        max_length=int(merged.facts["max_length"]),
+        return_tensors="np",
     )
-    fed = {name: batch[name].astype(np.int64) for name in ("input_ids", "attention_mask")}
-    found: NDArray[np.float32] = session.run(["logits"], fed)[0]
-    gap = float(np.abs(found - export.ensemble.members[trial].logits(export.texts)).max())
-    allowed = _CLOSE[merged.facts["precision"]]
-    if gap > allowed:
-        raise FixEnvironment(
-            f"{file}: its logits differ from the member's by {gap:.2g}, more than {allowed:g}; "
-            "nothing was exported. Try another version of onnx."
-        )
-    return gap
+    fed = {name: batch[name].astype(np.int64) for name in _INPUTS}
+    expected = export.ensemble.members[merged.facts["trial"]].logits(export.texts)
+    return compare(file, fed, expected, merged.facts["precision"])
