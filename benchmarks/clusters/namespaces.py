@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
-SUBNET = "10.199.77"
+SUBNET = "10.0.0"  # as in the walk-through; the switch joins nothing but these machines
 _PREFIX = "toprung"
 NO_MORE: Mapping[str, str] = MappingProxyType({})
 

@@ -68,12 +68,15 @@ class Cluster:
         done = self.head.run(command, env={"RAY_AUTH_MODE": "token"})
         return int(done.stdout.split()[-1]) if done.returncode == 0 and done.stdout.strip() else 0
 
-    def search(self, folder: Path, options: argparse.Namespace) -> subprocess.Popen[bytes]:
+    def search(
+        self, folder: Path, options: argparse.Namespace, place: Machine
+    ) -> subprocess.Popen[bytes]:
+        """Starts, or goes on with, a search whose driver runs on one of the machines."""
         command = [sys.executable, str(HERE / "sleeping.py"), "--folder", str(folder)]
         command += ["--address", f"{self.head.address}:6379", "--trials", str(options.trials)]
         command += ["--workers", str(options.workers), "--seconds", str(options.seconds)]
         log = self.folder / f"{folder.name}.log"
-        return self.head.start(command, log=log, env={"RAY_AUTH_MODE": "token"})
+        return place.start(command, log=log, env={"RAY_AUTH_MODE": "token"})
 
     def unexpected_ports(self) -> list[tuple[str, str, int, str]]:
         """What listens to the network and is not in the table of clusters/README.md."""

@@ -1,4 +1,4 @@
-"""The tables of clusters/README.md, from what was recorded.
+"""The tables of clusters/README.md and the nodes' lines of faults.json, from what was recorded.
 
 python benchmarks/clusters/tables.py            # writes them
 python benchmarks/clusters/tables.py --check    # exit code 1 where they are others
@@ -7,6 +7,7 @@ python benchmarks/clusters/tables.py --check    # exit code 1 where they are oth
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ HERE = Path(__file__).parent
 RAY_SECONDS = {"node killed": 13.9, "node hung, then continued": 63.8, "network cut for good": 62.6}
 """What Ray 2.60 with its defaults takes to notice, measured before."""
 README = HERE.parents[1] / "clusters" / "README.md"
+FAULTS = HERE.parent / "faults.json"
 
 
 def fair_table(said: dict[str, Any]) -> str:
@@ -61,11 +63,21 @@ def rendered(text: str) -> str:
     return text
 
 
+def faults(text: str) -> str:
+    """The lines of faults.json, those of nodes as they were recorded."""
+    nodes = {entry["fault"]: entry for entry in json.loads((HERE / "three_nodes.json").read_text())}
+    lines = [nodes.get(line["fault"], line) for line in json.loads(text)]
+    return json.dumps(lines, indent=1, ensure_ascii=False) + "\n"
+
+
 def main() -> None:
-    text = README.read_text(encoding="utf-8")
+    pages = {README: rendered, FAULTS: faults}
+    texts = {path: path.read_text(encoding="utf-8") for path in pages}
     if "--check" in sys.argv:
-        sys.exit(rendered(text) != text)
-    README.write_text(rendered(text), encoding="utf-8")
+        sys.exit(any(pages[path](text) != text for path, text in texts.items()))
+    for path, text in texts.items():
+        path.write_text(pages[path](text), encoding="utf-8")
+    subprocess.run([sys.executable, str(HERE.parent / "faults" / "table.py")], check=True)
 
 
 if __name__ == "__main__":

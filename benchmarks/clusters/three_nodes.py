@@ -1,4 +1,4 @@
-"""A search on three Ray nodes, one of which is killed, hung or cut off, again and again.
+"""A search on three Ray nodes, one of which is killed, hung, cut off or gone, again and again.
 
 The nodes are network namespaces of this machine with addresses of their own; they are started as
 the walk-through in clusters/README.md says, by clusters/by_hand.sh with token authentication.
@@ -9,8 +9,9 @@ Needs root and Linux; leaves nothing behind.
     python benchmarks/clusters/three_nodes.py --workers 1 --runs 1     # decisions equal to a twin's
 
 Recovery is the time from the fault until every trial that trained on the node trains again
-elsewhere; where the network comes back, until such a trial is heard again. Runs go into
-three_nodes_runs.jsonl, their summary into three_nodes.json.
+elsewhere; where the network comes back, until such a trial is heard again; where the driver's own
+machine goes, until every trial that trained anywhere trains again for a driver that is started on
+another at once. Runs go into three_nodes_runs.jsonl, their summary into three_nodes.json.
 """
 
 from __future__ import annotations
@@ -44,9 +45,11 @@ PROMISES = {
     "node hung, then continued": "its trials go on elsewhere; its late reports are refused",
     "network cut for 8 s": "nothing is lost: its trials are waited for, or go on elsewhere",
     "network cut for good": "its trials go on elsewhere from their last checkpoint",
+    "driver machine gone": "the search goes on from its results folder on another machine",
 }
 NAMES = {"killed": "node killed", "hung": "node hung, then continued",
-         "cut8": "network cut for 8 s", "cut": "network cut for good"}  # fmt: skip
+         "cut8": "network cut for 8 s", "cut": "network cut for good",
+         "driver": "driver machine gone"}  # fmt: skip
 
 
 @dataclass
@@ -73,15 +76,19 @@ class Run:
 class Session:
     """One search, and the faults that are made while it runs."""
 
-    def __init__(self, cluster: Cluster, folder: Path, options: argparse.Namespace) -> None:
-        self.cluster, self.folder, self.options = cluster, folder, options
+    def __init__(
+        self, cluster: Cluster, folder: Path, options: argparse.Namespace, place: Machine
+    ) -> None:
+        self.cluster, self.folder, self.options, self.place = cluster, folder, options, place
         self.chance = random.Random(options.seed)
-        self.process = cluster.search(folder, options)
+        self.process = cluster.search(folder, options, place)
         until(lambda: self.folder.is_dir() and trained(folder), 120, "the search trains")
 
     def make(self, fault: str) -> Run:
         """Makes a fault and waits until the search has recovered and the cluster is whole."""
         time.sleep(self.chance.uniform(0.5, 2.5))
+        if fault == "driver":
+            return self._lose_driver()
         victim = self._victim()
         hit = self._on(victim)
         began = time.time()
@@ -106,6 +113,23 @@ class Session:
         name = NAMES[fault]
         return Run(name, len(hit), noticed, round(found - began, 2), late, self.options.workers)
 
+    def _lose_driver(self) -> Run:
+        """Takes the driver's machine away, and starts the driver on the other worker node."""
+        victim = self.place
+        self.place = next(machine for machine in self.cluster.workers if machine is not victim)
+        hit = self._on(*self.cluster.workers)
+        began = time.time()
+        # Without a cable first, or the machine's kernel would say farewell for its processes.
+        victim.cut()
+        victim.send(signal.SIGKILL)
+        self.process.wait()
+        self.process = self.cluster.search(self.folder, self.options, self.place)
+        found = max(self._again(trial, began, victim) for trial in hit)
+        late = self._late(victim, hit, began)
+        self._repair(victim, "driver")
+        name = NAMES["driver"]
+        return Run(name, len(hit), None, round(found - began, 2), late, self.options.workers)
+
     def end(self) -> list[str]:
         """Lets the search end; what is wrong with it."""
         (self.folder / "enough").touch()
@@ -127,8 +151,9 @@ class Session:
         until(look, 60, "a node trains")
         return self.chance.choice(found)
 
-    def _on(self, machine: Machine) -> list[str]:
-        """The trials that train on a machine: begun there last, and not decided since."""
+    def _on(self, *machines: Machine) -> list[str]:
+        """The trials that train on machines: begun there last, and not decided since."""
+        addresses = {machine.address for machine in machines}
         place: dict[str, str] = {}
         for line in trained(self.folder):
             if line["point"] is None:
@@ -139,7 +164,7 @@ class Session:
                 states[event["trial"]] = "running"
             if event["kind"] in ("decided", "failed"):
                 states[event["trial"]] = event["state"]
-        return [t for t, h in place.items() if h == machine.address and states[t] == "running"]
+        return [t for t, h in place.items() if h in addresses and states[t] == "running"]
 
     def _again(self, trial: str, began: float, victim: Machine | None) -> float:
         """When a trial was heard of again: trained elsewhere, or, without a victim, reported."""
@@ -149,27 +174,32 @@ class Session:
             if victim is None:
                 found[:] = [at for at in _reported(self.folder, trial) if at > began + 8.0]
             else:
-                found[:] = [
-                    line["at"]
-                    for line in trained(self.folder)
-                    if (line["trial"], line["at"] > began) == (trial, True)
-                    and line["host"] != victim.address
-                ]
+                found[:] = [line["at"] for line in self._begun(victim, trial, began)]
             found.extend(_ended(self.folder, trial, began))
             return bool(found)
 
         until(look, 150, f"{trial} goes on")
         return min(found)
 
+    def _begun(self, victim: Machine, trial: str, began: float) -> list[dict[str, Any]]:
+        """A trial's beginnings on other machines since a fault."""
+        return [
+            line
+            for line in trained(self.folder)
+            if line["trial"] == trial and line["point"] is None
+            and line["at"] > began and line["host"] != victim.address
+        ]  # fmt: skip
+
     def _late(self, victim: Machine, hit: list[str], began: float) -> int:
-        lines = [line for line in trained(self.folder) if line["trial"] in hit]
-        taken = {line["trial"]: line["at"] for line in reversed(lines)
-                 if line["point"] is None and line["at"] > began
-                 and line["host"] != victim.address}  # fmt: skip
-        return sum(
-            line["host"] == victim.address and line["at"] > taken.get(line["trial"], float("inf"))
-            for line in lines
-        )
+        late = 0
+        for trial in hit:
+            for taken in self._begun(victim, trial, began)[:1]:
+                late += sum(
+                    line["trial"] == trial and line["at"] > taken["at"]
+                    and line["process"] != taken["process"]
+                    for line in trained(self.folder)
+                )  # fmt: skip
+        return late
 
     def _noticed(self, hit: list[str], began: float) -> float | None:
         events = read_events(self.folder / JOURNAL_NAME)
@@ -234,7 +264,8 @@ def session(
 ) -> list[dict[str, Any]]:
     """Runs one search with the faults that it gets, and compares it with an undisturbed one."""
     folder = root / f"search-{fault}"
-    work = Session(cluster, folder, options)
+    place = cluster.workers[0] if fault == "driver" else cluster.head
+    work = Session(cluster, folder, options, place)
     runs = []
     for number in range(options.runs):
         runs.append(work.make(fault))
@@ -243,7 +274,7 @@ def session(
     if options.workers == 1:
         twin = root / "twin"
         if not twin.is_dir():
-            problems += Session(cluster, twin, options).end()
+            problems += Session(cluster, twin, options, cluster.head).end()
         if decisions(folder) != decisions(twin):
             problems.append("the decisions are not those of the undisturbed search")
     for problem in problems:
