@@ -73,7 +73,8 @@ class Cluster:
     ) -> subprocess.Popen[bytes]:
         """Starts, or goes on with, a search whose driver runs on one of the machines."""
         command = [sys.executable, str(HERE / "sleeping.py"), "--folder", str(folder)]
-        command += ["--address", f"{self.head.address}:6379", "--trials", str(options.trials)]
+        command += ["--address", f"{self.head.address}:6379", "--node", place.address]
+        command += ["--trials", str(options.trials)]
         command += ["--workers", str(options.workers), "--seconds", str(options.seconds)]
         log = self.folder / f"{folder.name}.log"
         return place.start(command, log=log, env={"RAY_AUTH_MODE": "token"})

@@ -78,6 +78,7 @@ def make_training(folder: Path, seconds: float) -> Callable[[Assignment], Iterat
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--address", required=True)
+    parser.add_argument("--node", help="address of the node that this runs on")
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--trials", type=int, default=40)
     parser.add_argument("--workers", type=int, default=None)
@@ -86,6 +87,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=7)
     options = parser.parse_args()
     (options.folder / "trained").mkdir(parents=True, exist_ok=True)
+    if options.node:
+        # Namespaces of a network share one table of processes; Ray takes the first raylet in it.
+        ray.init(options.address, _node_ip_address=options.node, log_to_driver=False)
     driver = open_driver(options.folder, options.trials, options.seed)
     runner = Ray(address=options.address, workers=options.workers, priority=options.priority)
     runner.run(driver, make_training(options.folder, options.seconds))
