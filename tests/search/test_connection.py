@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
+import psutil
 import pytest
 import ray
 
@@ -53,3 +57,37 @@ def test_whatever_ends_tune_ends_the_search_with_words(fit: Any, told: str) -> N
 def test_an_error_of_ours_stays_what_it_is() -> None:
     error = GiveUp("no")
     assert ray_failed(error) is error
+
+
+START = """
+import os
+from toprung.search.runners import ray
+from toprung.search.runners._connection import connect
+os.environ.update(ray._QUIET)
+connect(None, trusts_open=False)
+"""
+
+
+@pytest.mark.timeout(120)
+def test_a_head_that_dies_while_ray_starts_ends_the_process_in_words() -> None:
+    starting = subprocess.Popen([sys.executable, "-c", START], stderr=subprocess.PIPE, text=True)
+    process = psutil.Process(starting.pid)
+
+    def below(*names: str) -> list[psutil.Process]:
+        found = process.children(recursive=True) if starting.poll() is None else []
+        return [child for child in found if not names or child.name() in names]
+
+    try:
+        # The raylet comes later, so the head has been seen by then, and is waited for.
+        while starting.poll() is None and not below("raylet"):
+            time.sleep(0.02)
+        started = below()
+        (head,) = below("gcs_server")
+        head.kill()
+        said = starting.communicate(timeout=60)[1]
+    finally:
+        starting.kill()
+    assert starting.returncode == FixEnvironment.exit_code
+    assert "lost its gcs_server" in said
+    assert "resume" in said
+    assert not [child for child in started if child.is_running() and child.status() != "zombie"]

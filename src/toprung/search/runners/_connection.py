@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any
 
 import ray
@@ -24,6 +24,7 @@ from toprung.search.runners._access import (
     refuse_open,
     refuses,
 )
+from toprung.search.runners._local import head_watched
 
 
 def connect(address: str | None, *, trusts_open: bool) -> None:
@@ -68,7 +69,7 @@ def connect(address: str | None, *, trusts_open: bool) -> None:
 def _init(address: str | None) -> None:
     local: dict[str, Any] = {"num_cpus": os.cpu_count(), "object_store_memory": 1 << 30}
     try:
-        with _loopback() if address is None else nullcontext():
+        with _at_home(address):
             ray.init(
                 address=address or "local",
                 include_dashboard=False if address is None else None,
@@ -126,6 +127,16 @@ def _keep_keys() -> None:
     """
     names = class_cache.ENV_VARS_TO_PROPAGATE
     class_cache.ENV_VARS_TO_PROPAGATE = {n for n in names if not n.startswith("AWS_")}
+
+
+@contextmanager
+def _at_home(address: str | None) -> Iterator[None]:
+    """What is done for a Ray that the block starts; nothing for one that is there."""
+    if address is not None:
+        yield
+        return
+    with _loopback(), head_watched():
+        yield
 
 
 @contextmanager

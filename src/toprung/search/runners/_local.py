@@ -5,13 +5,19 @@ from __future__ import annotations
 import atexit
 import os
 import sys
-from contextlib import suppress
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from toprung.core.errors import FixEnvironment
 from toprung.core.processes import descendants, end_descendants
 
-_VITAL = ("gcs_server", "raylet")
+_HEAD = "gcs_server"
+_VITAL = (_HEAD, "raylet")
+_LOOK_SECONDS = 0.2
+_GRACE_SECONDS = 3.0
+"""For Ray to raise an error of its own where its head is gone."""
 
 
 class LocalRay:
@@ -39,10 +45,42 @@ class LocalRay:
             end_descendants()
             # Ray's own farewell would wait for a head that is gone, a minute and more.
             atexit.register(_leave_at_once)
-            raise FixEnvironment(
-                f"Ray on this machine has lost its {gone[0]}. Nothing that was journaled is lost: "
-                f"resume, and the search goes on where it is with a new Ray."
-            )
+            raise FixEnvironment(_lost(gone[0]))
+
+
+@contextmanager
+def head_watched() -> Iterator[None]:
+    """Ends this process, in words, where the head of the Ray dies that the block starts.
+
+    Ray would wait a minute for it, and then end the process too, with exit code 1 and no words.
+    """
+    over = threading.Event()
+    watch = threading.Thread(target=_watch_head, args=(over,), name="ray-head", daemon=True)
+    watch.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watch.join()
+
+
+def _watch_head(over: threading.Event) -> None:
+    heads: set[int] = set()
+    while not over.wait(_LOOK_SECONDS):
+        heads |= {process for process in descendants(os.getpid()) if _name(process) == _HEAD}
+        if heads and not any(_name(process) == _HEAD for process in heads):
+            if not over.wait(_GRACE_SECONDS):
+                end_descendants()
+                print(f"error: {_lost(_HEAD)}", file=sys.stderr)
+                _leave_at_once()
+            return
+
+
+def _lost(name: str) -> str:
+    return (
+        f"Ray on this machine has lost its {name}. Nothing that was journaled is lost: resume, "
+        f"and the search goes on where it is with a new Ray."
+    )
 
 
 def _leave_at_once() -> None:
