@@ -37,6 +37,9 @@ export RAY_memory_monitor_refresh_ms=0
 export RAY_health_check_period_ms=1000
 export RAY_health_check_timeout_ms=5000
 export RAY_health_check_failure_threshold=4
+# Nor is what was asked of such a node waited for two minutes and more.
+export RAY_grpc_client_keepalive_time_ms=65000
+export RAY_grpc_client_keepalive_timeout_ms=20000
 
 token=${RAY_AUTH_TOKEN_PATH:-$HOME/.ray/auth_token}
 if [ "$role" = head ] && [ -z "${RAY_AUTH_TOKEN:-}" ] && [ ! -s "$token" ]; then

@@ -19,7 +19,13 @@ README = (CLUSTERS / "README.md").read_text(encoding="utf-8")
 FILES = sorted(path for path in CLUSTERS.iterdir() if path.suffix != ".md")
 SCRIPTS = [path for path in FILES if path.suffix in (".sh", ".sbatch")]
 RAY_UP = [CLUSTERS / name for name in ("on_premises.yaml", "aws.yaml", "gcp.yaml")]
-HEALTH = {"period_ms": "1000", "timeout_ms": "5000", "failure_threshold": "4"}
+HEALTH = {
+    "health_check_period_ms": "1000",
+    "health_check_timeout_ms": "5000",
+    "health_check_failure_threshold": "4",
+    "grpc_client_keepalive_time_ms": "65000",
+    "grpc_client_keepalive_timeout_ms": "20000",
+}
 
 
 def name(path: Path) -> str:
@@ -51,7 +57,7 @@ def test_a_token_is_asked_for_and_none_is_written_down(path: Path) -> None:
 
 @pytest.mark.parametrize("path", [p for p in FILES if p.name != "this_machine.sh"], ids=name)
 def test_a_hung_node_is_given_up_as_soon_everywhere(path: Path) -> None:
-    found = dict(re.findall(r"RAY_health_check_(\w+)(?:=|, value: \")(\d+)", text(path)))
+    found = dict(re.findall(r"RAY_((?:health|grpc)_\w+)(?:=|, value: \")(\d+)", text(path)))
     assert found == HEALTH
 
 
