@@ -44,10 +44,14 @@ class Server(asyncssh.SSHServer):
     def connection_requested(self, host, port, *origin):
         return True
 
+class Files(asyncssh.SFTPServer):
+    def exit(self):
+        self.channel.exit(0)  # scp takes its absence for an error
+
 async def main():
     os.chdir(os.environ["HOME"])
     await asyncssh.listen("", 22, server_factory=Server, server_host_keys=[".ssh/id_ed25519"],
-        authorized_client_keys=".ssh/id_ed25519.pub", sftp_factory=True, allow_scp=True)
+        authorized_client_keys=".ssh/id_ed25519.pub", sftp_factory=Files, allow_scp=True)
     await asyncio.Event().wait()
 
 asyncio.run(main())
