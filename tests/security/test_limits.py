@@ -138,6 +138,15 @@ def test_a_configuration_of_more_than_the_weights_is_refused(case: str, backbone
         load_backbone(find_card(str(backbone)))
 
 
+@pytest.mark.parametrize("heads", [0, -2])
+def test_heads_below_one_are_refused_also_where_a_card_is_given(heads: int, backbone: Path) -> None:
+    card = find_card(str(backbone))
+    said = json.loads((backbone / CONFIG).read_text())
+    (backbone / CONFIG).write_text(json.dumps(said | {"num_attention_heads": heads}))
+    with pytest.raises(FixEnvironment, match=f"num_attention_heads is {heads}; heads are counted"):
+        load_backbone(card)
+
+
 def archive(path: Path, members: dict[str, bytes]) -> Path:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as opened:
         for name, data in members.items():

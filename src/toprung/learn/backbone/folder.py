@@ -23,6 +23,7 @@ _MOST = (
     (re.compile(r"num_labels$"), 1 << 16),
     (re.compile(r""), _LARGEST),
 )
+_HEADS = re.compile(r"(?<!pruned)_heads$")
 _SPARE = 1 << 24
 _MOST_HEADER_BYTES = 1 << 24
 _REDIRECTS = {
@@ -56,6 +57,9 @@ def check_folder(folder: Path, kind: Any) -> None:
     for name, size in _sizes(config):
         if abs(size) > next(most for pattern, most in _MOST if pattern.search(name)):
             raise FixEnvironment(f"{folder / CONFIG}: {name} is {size:,}, which no encoder has.")
+        # Heads that are too few would be found out by the first row alone.
+        if _HEADS.search(name) and size < 1:
+            raise FixEnvironment(f"{folder / CONFIG}: {name} is {size}; heads are counted from 1.")
     check_tokenizer(folder)
     _check_weights(folder, config, kind)
 
