@@ -286,6 +286,8 @@ def main() -> None:
     """Makes the faults, writes what came of them; exit code 1 where an invariant did not hold."""
     options = _options()
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(143))
+    if not (options.add or options.dry):
+        RUNS.write_text("")
     lines = []
     with tempfile.TemporaryDirectory(prefix="toprung-nodes-") as folder:
         root = Path(folder)
@@ -295,19 +297,24 @@ def main() -> None:
                 unexpected = cluster.unexpected_ports()
                 print(f"ports that are not in the README: {unexpected}", file=sys.stderr)
                 for fault in options.faults:
-                    lines += session(cluster, root, fault, options)
+                    found = session(cluster, root, fault, options)
+                    lines += found
+                    if not options.dry:
+                        _keep(found)
         finally:
             if options.logs:
                 shutil.copytree(root, options.logs, dirs_exist_ok=True,
                                 ignore=shutil.ignore_patterns("sockets", "ray"))  # fmt: skip
-    kept = lines
-    if not options.dry:
-        with RUNS.open("a" if options.add else "w") as file:
-            file.write("".join(json.dumps(line) + "\n" for line in lines))
-        kept = [json.loads(line) for line in RUNS.read_text().splitlines()]
-        SUMMARY.write_text(json.dumps(summarise(kept), indent=2) + "\n")
-    print(json.dumps(summarise(kept), indent=2))
+    print(json.dumps(summarise(lines), indent=2))
     sys.exit(bool(unexpected) or any(line["problems"] for line in lines))
+
+
+def _keep(lines: list[dict[str, Any]]) -> None:
+    """Adds runs to those that were written before, and sums all up."""
+    with RUNS.open("a") as file:
+        file.write("".join(json.dumps(line) + "\n" for line in lines))
+    kept = [json.loads(line) for line in RUNS.read_text().splitlines()]
+    SUMMARY.write_text(json.dumps(summarise(kept), indent=2) + "\n")
 
 
 def _options() -> argparse.Namespace:
@@ -315,7 +322,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--runs", type=int, default=20, help="of each fault")
     parser.add_argument("--faults", nargs="+", choices=list(NAMES), default=list(NAMES))
     parser.add_argument("--workers", type=int, default=2, help="trials at a time")
-    parser.add_argument("--trials", type=int, default=300, help="most that a search may need")
+    parser.add_argument("--trials", type=int, default=1500, help="most that a search may need")
     parser.add_argument("--seconds", type=float, default=0.5, help="of a trial's step; it has 9")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--add", action="store_true", help="to the runs that were written before")

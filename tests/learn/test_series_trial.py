@@ -307,6 +307,7 @@ def test_the_graph_of_a_member_gives_its_logits(
     [
         ({"backbone": "tranformer"}, "Did you mean 'transformer'"),
         ({"backbone.transformer.heads": 3}, "3 heads do not divide a width of 16"),
+        ({"backbone.transformer.heads": -1}, "-1 heads do not divide a width of 16"),
         ({"backbone.transformer.depth": 3}, "depth"),
     ],
 )

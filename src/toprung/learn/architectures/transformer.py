@@ -44,7 +44,7 @@ class Transformer(Architecture):
     stem: Literal["none", "convolution"] = "none"
 
     def __post_init__(self) -> None:
-        if self.width % self.heads:
+        if self.heads < 1 or self.width % self.heads:
             raise ValueError(f"{self.heads} heads do not divide a width of {self.width}")
 
     def patches(self, shapes: Sequence[Shape]) -> int:
