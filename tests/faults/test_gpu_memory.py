@@ -1,4 +1,4 @@
-"""A GPU that is too small. Without one the memory, and CUDA's error, are made up; nothing else is."""
+"""A GPU that is too small. Without one its memory and CUDA's error are made up, and nothing else."""
 
 from __future__ import annotations
 
