@@ -1,4 +1,4 @@
-"""A GPU that is too small. Without one its memory and CUDA's error are made up, and nothing else."""
+"""A GPU that is too small. For want of one its memory and CUDA's error are made up; no more is."""
 
 from __future__ import annotations
 
