@@ -147,6 +147,21 @@ def test_heads_below_one_are_refused_also_where_a_card_is_given(heads: int, back
         load_backbone(card)
 
 
+@pytest.mark.parametrize("token", ["a word", "what stands around every text"])
+def test_a_tokenizer_with_more_tokens_than_the_encoder_has_vectors_is_refused(
+    token: str, backbone: Path
+) -> None:
+    file = backbone / "tokenizer.json"
+    said = json.loads(file.read_text())
+    if token == "a word":
+        said["model"]["vocab"]["aardvark"] = 5000
+    else:
+        said["post_processor"]["special_tokens"]["[CLS]"]["ids"] = [1 << 31]
+    file.write_text(json.dumps(said))
+    with pytest.raises(FixEnvironment, match="They do not belong together"):
+        load_backbone(find_card(str(backbone)))
+
+
 def archive(path: Path, members: dict[str, bytes]) -> Path:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as opened:
         for name, data in members.items():

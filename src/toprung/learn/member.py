@@ -153,7 +153,7 @@ def _load(path: Path, facts: Mapping[str, Any], where: str) -> AnyMember:
     loaded = load_backbone(card, where)
     _check_backbone(facts, loaded, path)
     _check_length(facts["max_length"], loaded)
-    tokenizer = load_tokenizer(path / "tokenizer")
+    tokenizer = load_tokenizer(path / "tokenizer", loaded.encoder)
     if "vocabulary" in facts:
         weights = path / WEIGHTS
         return rebuild_writer(

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -38,25 +39,37 @@ def load_backbone(card: Card, device: str = "cpu") -> Loaded:
     return _load(card.source, card.revision, card.sha256, device, whole=card.decoder == "own")
 
 
-def load_tokenizer(folder: Path) -> Any:
+def load_tokenizer(folder: Path, encoder: Any) -> Any:
     """The tokenizer in a folder, without a network and without remote code.
 
+    Args:
+        folder: that holds it.
+        encoder: of transformers; it must have a vector for every token.
+
     Raises:
-        FixEnvironment: there is none, or none of transformers' own.
+        FixEnvironment: there is none, none of transformers' own, or one for another encoder.
     """
     check_tokenizer(folder)
     try:
         tokenizer: Any = AutoTokenizer.from_pretrained(
             folder, local_files_only=True, trust_remote_code=False
         )
-        tokenizer(_TRIED, truncation=True, max_length=8, verbose=False)
-        return tokenizer
+        tried = tokenizer(_TRIED, truncation=True, max_length=8, verbose=False)["input_ids"]
     # What transformers raises over foreign files may be anything; the library of tokenizers also
     # panics, which is no Exception.
     except BaseException as error:
         if isinstance(error, Exception) or type(error).__name__ == "PanicException":
             raise FixEnvironment(unreadable(folder, error)) from error
         raise
+    # What stands around every text may be an id that no word has.
+    highest = max([*tokenizer.get_vocab().values(), *chain.from_iterable(tried)], default=0)
+    known = encoder.get_input_embeddings().num_embeddings
+    if highest >= known:
+        raise FixEnvironment(
+            f"{folder}: the tokenizer has a token with the id {highest:,}, and the encoder has "
+            f"vectors for {known:,}. They do not belong together; save both again."
+        )
+    return tokenizer
 
 
 def save_tokenizer(tokenizer: Any, folder: Path) -> None:
@@ -86,7 +99,7 @@ def _load(
     folder, found = verify(source, revision, expected)
     with quietly():
         encoder = _read_encoder(folder, AutoModelForSeq2SeqLM if whole else AutoModel)
-        tokenizer = load_tokenizer(folder)
+        tokenizer = load_tokenizer(folder, encoder)
     commit = folder.name if not Path(source).is_absolute() and ":" not in source else None
     return Loaded(
         encoder=encoder.to(device),
