@@ -30,7 +30,7 @@ check: .venv/.test ## format, lint, types, floors, dependencies
 audit: .venv/.test ## the dependencies, with what osv.dev knows of them where it can be reached
 	$(BIN)/python tests/security/audit.py --online
 
-fuzz: .venv/.test ## 100,000 mutated files, gone on with where it was left; hours
+fuzz: .venv/.test ## 100,000 mutated files, gone on with where it was left; half an hour
 	nice -n 19 $(BIN)/python benchmarks/fuzz/fuzz.py --out benchmarks/fuzz/results.json
 
 test: check ## everything that CI runs
