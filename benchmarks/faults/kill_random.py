@@ -1,4 +1,4 @@
-"""SIGKILL for driver, Ray worker, raylet or head of short searches, at random, 200 times.
+"""SIGKILL for driver, Ray worker, raylet, head or agent of short searches, at random, 200 times.
 
 Short searches (``short_search.py``, real but for the training) run on a local Ray with one worker
 one after the other, and somebody of theirs is killed at random moments. A driver that is gone, or
@@ -18,6 +18,7 @@ import argparse
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -39,14 +40,20 @@ from toprung.trial.journal import read_events
 
 HERE = Path(__file__).resolve().parent
 RECORD = HERE / "kill_random.json"
-VICTIMS = ("driver", "worker", "raylet", "head")
+VICTIMS = ("driver", "worker", "raylet", "head", "agent")
 FAULTS = {
     "driver": "driver killed",
     "worker": "worker killed",
     "raylet": "raylet killed on one machine",
     "head": "Ray head killed",
+    "agent": "Ray's agent killed on one machine",
 }
-_SIGNS = {"worker": "ray::", "raylet": "raylet/raylet", "head": "gcs_server"}
+_SIGNS = {
+    "worker": r"^ray::(?!IDLE|\w*Agent\b)",
+    "raylet": r"raylet/raylet",
+    "head": r"gcs_server",
+    "agent": r"^ray::\w*Agent\b",
+}
 _GONE_SECONDS = 90.0
 TRIALS = 9
 
@@ -76,7 +83,9 @@ class Tally:
         if not RECORD.exists():
             return cls()
         said = json.loads(RECORD.read_text(encoding="utf-8"))
-        return cls(**{name: said[name] for name in ("recoveries", "searches", "hard", "problems")})
+        found = cls(**{name: said[name] for name in ("recoveries", "searches", "hard", "problems")})
+        found.recoveries = {victim: found.recoveries.get(victim, []) for victim in VICTIMS}
+        return found
 
     def write(self) -> None:
         """Keeps it, and brings the lines of the table up to date."""
@@ -117,7 +126,7 @@ class Life:
         for process in descendants(self.process.pid):
             with suppress(OSError):
                 said = Path(f"/proc/{process}/cmdline").read_bytes().decode(errors="replace")
-                if _SIGNS[victim] in said and "IDLE" not in said:
+                if re.search(_SIGNS[victim], said):
                     return process
         return None
 
