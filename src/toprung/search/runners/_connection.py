@@ -24,7 +24,7 @@ from toprung.search.runners._access import (
     refuse_open,
     refuses,
 )
-from toprung.search.runners._local import head_watched
+from toprung.search.runners._local import start_watched
 
 
 def connect(address: str | None, *, trusts_open: bool) -> None:
@@ -135,7 +135,7 @@ def _at_home(address: str | None) -> Iterator[None]:
     if address is not None:
         yield
         return
-    with _loopback(), head_watched():
+    with _loopback(), start_watched():
         yield
 
 

@@ -6,8 +6,8 @@ import atexit
 import os
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 from toprung.core.errors import FixEnvironment
@@ -16,8 +16,8 @@ from toprung.core.processes import descendants, end_descendants
 _HEAD = "gcs_server"
 _VITAL = (_HEAD, "raylet")
 _LOOK_SECONDS = 0.2
-_GRACE_SECONDS = 3.0
-"""For Ray to raise an error of its own where its head is gone."""
+_GRACE_SECONDS = 4.0
+"""For whoever waits for a Ray that is gone to find that out; Ray itself takes a minute."""
 
 
 class LocalRay:
@@ -39,23 +39,39 @@ class LocalRay:
         Raises:
             FixEnvironment: it is gone; with what to do.
         """
-        gone = [name for process, name in self._vital.items() if _name(process) != name]
+        gone = self._gone()
         if gone:
             self.is_lost = True
             end_descendants()
             # Ray's own farewell would wait for a head that is gone, a minute and more.
             atexit.register(_leave_at_once)
-            raise FixEnvironment(_lost(gone[0]))
+            raise FixEnvironment(_lost(gone))
+
+    def watched(self) -> AbstractContextManager[None]:
+        """Ends this process, in words, where the block waits for a Ray that is gone."""
+        return _watched(self._gone)
+
+    def _gone(self) -> str:
+        """The name of what is gone first; empty where all are there."""
+        return next((name for one, name in self._vital.items() if _name(one) != name), "")
+
+
+def start_watched() -> AbstractContextManager[None]:
+    """Ends this process, in words, where the head of the Ray dies that the block starts."""
+    heads: set[int] = set()
+
+    def gone() -> str:
+        heads.update(one for one in descendants(os.getpid()) if _name(one) == _HEAD)
+        return _HEAD if heads and not any(_name(one) == _HEAD for one in heads) else ""
+
+    return _watched(gone)
 
 
 @contextmanager
-def head_watched() -> Iterator[None]:
-    """Ends this process, in words, where the head of the Ray dies that the block starts.
-
-    Ray would wait a minute for it, and then end the process too, with exit code 1 and no words.
-    """
+def _watched(gone: Callable[[], str]) -> Iterator[None]:
+    """Ray would wait a minute, and then end the process too, with exit code 1 and no words."""
     over = threading.Event()
-    watch = threading.Thread(target=_watch_head, args=(over,), name="ray-head", daemon=True)
+    watch = threading.Thread(target=_watch, args=(over, gone), name="ray-watch", daemon=True)
     watch.start()
     try:
         yield
@@ -64,14 +80,12 @@ def head_watched() -> Iterator[None]:
         watch.join()
 
 
-def _watch_head(over: threading.Event) -> None:
-    heads: set[int] = set()
+def _watch(over: threading.Event, gone: Callable[[], str]) -> None:
     while not over.wait(_LOOK_SECONDS):
-        heads |= {process for process in descendants(os.getpid()) if _name(process) == _HEAD}
-        if heads and not any(_name(process) == _HEAD for process in heads):
+        if name := gone():
             if not over.wait(_GRACE_SECONDS):
                 end_descendants()
-                print(f"error: {_lost(_HEAD)}", file=sys.stderr)
+                print(f"error: {_lost(name)}", file=sys.stderr)
                 _leave_at_once()
             return
 

@@ -93,6 +93,20 @@ class Ray(Runner):
         needs += [Need(self.cpus_alone, 0.0, self.memory)] * bool(self.gpus and self.cpus_alone)
         pulse = None if self.address is None else Pulse(needs, self.priority, self.workers)
         local = LocalRay()
+        with local.watched():
+            self._work(driver, train, needs, pulse, local)
+        if driver.interrupted:
+            raise Interrupted("the search was interrupted")
+
+    def _work(
+        self,
+        driver: Driver,
+        train: Train,
+        needs: Sequence[Need],
+        pulse: Pulse | None,
+        local: LocalRay,
+    ) -> None:
+        """Places workers and serves them, to the end of the search."""
         slots = pulse.slots(None) if pulse else self._slots(needs)
         bridge = Bridge(driver, slots, needs=needs, watchdog=self.watchdog, local=local)
         # Tune pickles its own state there; nobody reads it, and nobody else may.
@@ -114,8 +128,6 @@ class Ray(Runner):
                 placing.join(_LOST_SECONDS if local.is_lost else None)
                 if pulse is not None:
                     pulse.stop()
-        if driver.interrupted:
-            raise Interrupted("the search was interrupted")
 
     @in_words()
     def on_each_node(self, task: Callable[[], T]) -> Mapping[str, T | BaseException]:
