@@ -39,7 +39,7 @@ from toprung.trial.journal import JOURNAL_NAME, read_events
 
 HERE = Path(__file__).parent
 RUNS, SUMMARY = HERE / "three_nodes_runs.jsonl", HERE / "three_nodes.json"
-TEST = "benchmarks/clusters/three_nodes.py"
+TEST = "benchmarks/clusters/three_nodes.py::session"
 PROMISES = {
     "node killed": "its trials go on elsewhere from their last checkpoint",
     "node hung, then continued": "its trials go on elsewhere; its late reports are refused",
