@@ -37,7 +37,12 @@ SCRIPTS = (
     "surfaces/simulate.py",
     "whole_search/compare.py",
 )
-NOT_QUICK = ("schedulers/compare_rules.py", "training/restriction.py", "training/stacked.py")
+NOT_QUICK = (
+    "schedulers/compare_rules.py",
+    "training/restriction.py",
+    "training/stacked.py",
+    "whole_search/compare.py",  # one whole search of each side is a third of the time
+)
 # What a script needs to leave the recorded files alone.
 QUICK_WORDS = {"surfaces/simulate.py": ["--out", "results/bench-quick-surfaces"]}
 QUICK_SECONDS = 295.0
