@@ -231,6 +231,8 @@ def people(machines: list[Machine]) -> Iterator[None]:
     finally:
         for folder in folders:
             shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(OSError):  # others may have theirs there
+            folders[0].parent.rmdir()
 
 
 @contextlib.contextmanager
