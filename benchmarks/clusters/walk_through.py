@@ -1,8 +1,9 @@
 """Follows "Two machines, step by step" of clusters/README.md to the letter, between namespaces.
 
-HEAD, WORKER and the laptop are network namespaces with the addresses that the page names; every
-command is taken from the page as it stands there. HEAD's ssh server is asyncssh, a package that
-toprung does not need otherwise. Needs root, Linux, ssh and scp; leaves nothing behind.
+HEAD, WORKER and the laptop are network namespaces with the addresses that the page names. Every
+block is typed as it stands there, and after it the verbs that the text names: status, logs, stop,
+resume, Ctrl-C. HEAD's ssh server is asyncssh, a package that toprung does not need otherwise. Needs
+root, Linux, ssh and scp; leaves nothing behind.
 
     pip install asyncssh && python benchmarks/clusters/walk_through.py
 
@@ -101,13 +102,13 @@ class Walk:
         self.typed: list[dict[str, Any]] = []
         self.steps = steps()
 
-    def run(self, step: int, machine: Machine, block: str, *, code: int = 0) -> str:
+    def run(self, step: int, machine: Machine, block: str) -> str:
         """Types a block on a machine and waits for its end."""
         began = time.monotonic()
         done = machine.run(["bash", "-ec", block], timeout=300)
         self.note(step, machine, block, time.monotonic() - began)
         said = done.stdout + done.stderr
-        if done.returncode != code:
+        if done.returncode:
             raise SystemExit(f"step {step} on {machine.name}: {block}\n{done.returncode}: {said}")
         return said
 

@@ -13,7 +13,7 @@ from toprung.core.registry import nearest
 from toprung.data.load import load_dataset
 from toprung.learn.backbone.load import quietly
 from toprung.ship import exporters
-from toprung.ship.exporters._base import Export
+from toprung.ship.exporters._base import Export, Exporter
 from toprung.ship.model_card import render_card
 from toprung.ship.predictor import ENSEMBLE_NAME, Ensemble
 from toprung.spec.load import load_spec
@@ -36,21 +36,9 @@ def export(folder: Folder, kind: str) -> tuple[Path, list[str]]:
         FixSpec: no exporter of that name, or an ensemble that it cannot write.
         FixEnvironment: no ensemble was saved, a library is missing, or the answers differ.
     """
-    known = exporters.registry.names()
-    if kind not in known:
-        raise FixSpec("--to", [f"no exporter '{kind}'. {nearest(kind, known)}"])
-    try:
-        exporter = exporters.registry.get(kind)()
-    except ImportError as error:
-        text = f"{error}. Run: pip install 'toprung[{kind}]'"
-        raise FixEnvironment(text) from error
+    exporter = _find_exporter(kind)
     ensemble = Ensemble.load(folder.whole_ensemble())
-    task = ensemble.task
-    if (task.reads, task.answers) not in exporter.forms:
-        others = " or ".join(name for name in known if name != kind)
-        what = "writes" if task.answers == "texts" else f"reads {task.reads}"
-        text = f"{kind} has no form for an ensemble that {what}. Take --to {others}."
-        raise FixSpec("--to", [text])
+    _check_form(exporter, kind, ensemble)
     said = read_json(folder.ensemble / ENSEMBLE_NAME)
     spec = load_spec(str(folder.spec))
     # Rows that weights and temperature were fitted on: parity is no score.
@@ -75,6 +63,26 @@ def export(folder: Folder, kind: str) -> tuple[Path, list[str]]:
             ) from error
         write_text(aside / README, card)
     return to, told
+
+
+def _find_exporter(kind: str) -> Exporter:
+    known = exporters.registry.names()
+    if kind not in known:
+        raise FixSpec("--to", [f"no exporter '{kind}'. {nearest(kind, known)}"])
+    try:
+        return exporters.registry.get(kind)()
+    except ImportError as error:
+        text = f"{error}. Run: pip install 'toprung[{kind}]'"
+        raise FixEnvironment(text) from error
+
+
+def _check_form(exporter: Exporter, kind: str, ensemble: Ensemble) -> None:
+    task = ensemble.task
+    if (task.reads, task.answers) not in exporter.forms:
+        others = " or ".join(name for name in exporters.registry.names() if name != kind)
+        what = "writes" if task.answers == "texts" else f"reads {task.reads}"
+        text = f"{kind} has no form for an ensemble that {what}. Take --to {others}."
+        raise FixSpec("--to", [text])
 
 
 def _versions(folder: Folder) -> dict[str, str]:

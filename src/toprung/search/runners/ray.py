@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from ray import tune
+from ray.exceptions import RayError
 
-from toprung.core.errors import Interrupted
+from toprung.core.errors import FixEnvironment, Interrupted
 from toprung.search.driver import Driver
 from toprung.search.runners._base import Runner, T, Train
 from toprung.search.runners._capacity import Need, count_slots
@@ -120,7 +121,7 @@ class Ray(Runner):
                 pulse.start(bridge.desk)
             try:
                 bridge.desk.serve()
-            except Exception:
+            except (RayError, FixEnvironment):
                 local.check()  # a Ray that is gone is told as such, and its farewell not waited for
                 raise
             finally:
