@@ -74,7 +74,7 @@ def compare(name: str, data: Path, options: argparse.Namespace) -> None:
     """Five members beside one, on a data set."""
     dataset = load_dataset(DataSource(path=str(data.resolve()), leaks="warn"), SEED)
     rows = ROWS.get(name, 1000) // (20 if options.quick else 1)
-    texts = list(dataset.splits["test"].texts[:rows])
+    texts = list(dataset.splits["train"].texts[:rows])
     for precision in options.precisions:
         with tempfile.TemporaryDirectory(prefix="toprung-members-") as folder:
             root = Path(folder)
