@@ -21,7 +21,7 @@ from scores import Size, accuracies
 
 from harness import Entry, arguments, data_folder, entry, record
 
-SIZES = {**EQUAL, "sst2": Size(4480, 2, 3300)}
+SIZES = {**EQUAL, "imdb": Size(1280, 1, 3000)}
 QUICK = {"banking77": Size(320, 1, 200)}
 
 

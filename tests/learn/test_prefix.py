@@ -12,10 +12,14 @@ import numpy as np
 import pytest
 import torch
 
+from toprung.learn.backbone.card import find_card
+from toprung.learn.backbone.load import load_backbone
+from toprung.learn.model import build_model
 from toprung.learn.prefix import Prefix, PrefixKey
 from toprung.learn.prefixes import Prefixes
 from toprung.learn.tokens import Tokens
 from toprung.learn.trainer import Trainer
+from toprung.trial.config import TrialConfig
 from toprung.trial.report import Report
 
 CPU = torch.device("cpu")
@@ -247,3 +251,25 @@ def test_reading_that_is_slower_than_computing_does_not_pay(tmp_path: Path) -> N
     assert not prefix.pays
     prefix.read.seconds = 0.5
     assert prefix.pays
+
+
+@pytest.mark.parametrize("width", [7, 15, 16, 23])
+def test_a_real_encoder_scores_short_texts_from_the_cache_with_the_same_bits(width: int) -> None:
+    card = find_card("minilm")
+    values = {"adapter": "lora", "adapter.lora.rank": 4, "adapter.lora.layers": "top_third"}
+    model = build_model(
+        TrialConfig("t0001", values, 1),
+        load_backbone(card).encoder,
+        card,
+        depth=None,
+        outputs=5,
+        precision="float32",
+    ).eval()
+    ids = torch.randint(1000, 2000, (32, width), generator=torch.Generator().manual_seed(width))
+    mask = torch.ones_like(ids)
+    mask[::2, width // 2 :] = 0
+    with torch.no_grad():
+        computed = model.lower(ids, mask)
+        kept = torch.zeros_like(computed, memory_format=torch.contiguous_format)
+        kept[mask.bool()] = computed[mask.bool()]
+        assert torch.equal(model.from_states(computed, mask), model.from_states(kept, mask))

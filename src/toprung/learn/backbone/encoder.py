@@ -197,7 +197,8 @@ class Encoder(nn.Module):
             states: torch.Tensor = self._parts[0](
                 input_ids=ids, attention_mask=mask
             ).last_hidden_state
-        return states[:rows, :width]
+        # As the cache gives them: of a view, the layers above would compute in other ways.
+        return states[:rows, :width].contiguous()
 
     def upper(self, states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Token vectors from those after the frozen layers; shapes as of ``forward``."""
