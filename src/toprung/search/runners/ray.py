@@ -95,7 +95,7 @@ class Ray(Runner):
         pulse = None if self.address is None else Pulse(needs, self.priority, self.workers)
         local = LocalRay()
         with local.watched():
-            self._work(driver, train, needs, pulse, local)
+            self._work(driver, train, needs, pulse=pulse, local=local)
         if driver.interrupted:
             raise Interrupted("the search was interrupted")
 
@@ -104,6 +104,7 @@ class Ray(Runner):
         driver: Driver,
         train: Train,
         needs: Sequence[Need],
+        *,
         pulse: Pulse | None,
         local: LocalRay,
     ) -> None:
