@@ -91,6 +91,7 @@ LIMITS = {
     "rows": Limit(1),
     "scaling": _SHARE,
     "share": Limit(0, 1, above=True),
+    "shift": _SHARE,
     "seed": Limit(0, (1 << 32) - 1),
     "seeds": Limit(1, 100),
     "smoothing": _SHARE,

@@ -64,6 +64,7 @@ class WindowClassifier(Model):
             present: (B, M) bool; at least one modality a row.
         """
         if self.training:
+            values = move_in_time(values, self.settings.shift)
             values = [self._vary(value) for value in values]
             present = drop_modalities(present, self.settings.modality_dropout)
         cut = [
@@ -103,6 +104,24 @@ def drop_modalities(present: torch.Tensor, chance: float) -> torch.Tensor:
     luck = torch.where(present, drawn, -1.0)
     luckiest = luck == luck.amax(dim=1, keepdim=True)
     return present & ((drawn >= chance) | luckiest)
+
+
+def move_in_time(values: Sequence[torch.Tensor], share: float) -> Sequence[torch.Tensor]:
+    """Windows moved back or forth, (B, T, C) of each modality; their ends fill what is uncovered.
+
+    How far is uniform for each window up to a share of its length, and the same moment for
+    modalities of different T. Draws from torch's global generator; a share of 0 draws nothing.
+    """
+    if not share:
+        return values
+    moved = share * (2 * torch.rand(len(values[0]), 1, device=values[0].device) - 1)
+    found = []
+    for value in values:
+        steps = value.shape[1]
+        places = torch.arange(steps, device=value.device) + (moved * steps).round().long()
+        places = places.clamp(0, steps - 1)
+        found.append(value.gather(1, places[:, :, None].expand_as(value)))
+    return found
 
 
 def patch(values: torch.Tensor, count: int) -> torch.Tensor:

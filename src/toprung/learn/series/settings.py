@@ -21,6 +21,8 @@ class SeriesSettings:
         auxiliary_weight: of the losses of auxiliary targets beside the loss itself; 0 has none.
         jitter: standard deviation of the noise on training windows, in those of the channel.
         scaling: standard deviation of the factor around 1 on each modality of a training window.
+        shift: furthest that a training window is moved in time, as a share of its length; all its
+            modalities move alike.
         derived: channels that stand beside the given ones: the Euclidean ``norm`` of a modality's
             channels at each step, and the ``change`` of each from the step before.
         pretraining_epochs: passes over the training windows in which the model learns to fill in
@@ -31,6 +33,7 @@ class SeriesSettings:
     auxiliary_weight: float = 0.0
     jitter: float = 0.0
     scaling: float = 0.0
+    shift: float = 0.0
     derived: Derived = "none"
     pretraining_epochs: int = 0
 
