@@ -25,6 +25,7 @@ from toprung.trial.config import Assignment, TrialConfig
 _PARTS = 3
 _PART_SECONDS = 0.5
 _SCORED = 256
+_FEWEST_ROWS, _FIRST_PASS_SECONDS = 256, 16.0
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,8 @@ class Pace:
 def measure_paces(plan: Plan, configs: Sequence[TrialConfig]) -> list[Pace]:
     """The pace of each configuration, measured one after the other in this process.
 
-    Some two seconds each. Nothing is left on disk.
+    Some two seconds each; up to half a minute where what frozen layers make of the rows is kept and
+    the machine is slow, which then takes fewer rows. Nothing is left on disk.
 
     Args:
         plan: with a sample of the rows; its folders are not used.
@@ -72,19 +74,61 @@ def measure_paces(plan: Plan, configs: Sequence[TrialConfig]) -> list[Pace]:
 
 def _measure(plan: Plan, config: TrialConfig, folder: Path) -> Pace:
     clock = plan.clock
-    own = replace(plan, folder=folder / "trials", cache=folder / "cache", pause_file=None)
+    # A cache of its own, so that no row is there yet.
+    cache = folder / "cache" / config.trial
+    own = replace(plan, folder=folder / "trials", cache=cache, pause_file=None)
     # Twice: the first pays for what stays in the process, such as the backbone's weights.
     Run(own, Assignment(config))
     began = clock.seconds()
     run = Run(own, Assignment(config))
     start = clock.seconds() - began
+    own, run, first = _warm(own, run, config)
+    parts = _time_parts(run)
+    train = median(parts)
+    score = _score(run)
+    began = clock.seconds()
+    with run.streams.turn():
+        run.save_partial()
+    save = clock.seconds() - began
+    saved = folder / "trials" / config.trial / "checkpoints" / PARTIAL
+    kept = _size(own.cache / "prefix") / max(1, len(run.labels)) if first else 0.0
+    for done in (folder / "trials", cache):
+        shutil.rmtree(done, ignore_errors=True)
+    return Pace(
+        start_seconds=start,
+        train_seconds=train,
+        first_seconds=max(0.0, first - train),
+        score_seconds=score,
+        save_seconds=save,
+        save_bytes=_size(saved),
+        cache_bytes=kept,
+        memory_bytes=resident_bytes(),
+        spread=(max(parts) - min(parts)) / train,
+    )
+
+
+def _warm(own: Plan, run: Run, config: TrialConfig) -> tuple[Plan, Run, float]:
+    """Trains until every row is in the cache, where there is one; with fewer rows if it is slow.
+
+    Returns:
+        Plan and run, those of fewer rows where they are others, and the seconds of a row that was
+        not in the cache before; 0 without a cache.
+    """
     fed = run.loop.feed.inputs
-    cached = isinstance(fed, Inputs) and fed.prefix is not None
-    first = _train(run, 1)[0] if cached else 0.0
-    if cached:  # Whole epochs, so that from here on every row is in the cache.
-        first = _train(run, len(run.labels))[0]
-    else:
+    if not isinstance(fed, Inputs) or fed.prefix is None:
         _train(run, 2 * run.loop.feed.batches.size)
+        return own, run, 0.0
+    enough = max(_FEWEST_ROWS, int(_FIRST_PASS_SECONDS / _train(run, 1)[0]))
+    if enough < len(run.labels):
+        fewer = own.dataset.first_train_rows(enough, config.seed)
+        own = replace(own, dataset=fewer, cache=own.cache / "fewer")
+        run = Run(own, Assignment(config))
+        _train(run, 1)
+    return own, run, _train(run, len(run.labels))[0]
+
+
+def _time_parts(run: Run) -> list[float]:
+    """Seconds a row of average length in steps that take half a second each."""
     parts: list[float] = []
     rows = run.loop.feed.batches.size
     while len(parts) < _PARTS:
@@ -93,26 +137,7 @@ def _measure(plan: Plan, config: TrialConfig, folder: Path) -> Pace:
             parts.append(a_row)
         else:
             rows = int(rows * min(4.0, 1.2 * _PART_SECONDS / max(seconds, 1e-3))) + 1
-    train = median(parts)
-    score = _score(run)
-    began = clock.seconds()
-    with run.streams.turn():
-        run.save_partial()
-    save = clock.seconds() - began
-    saved = folder / "trials" / config.trial / "checkpoints" / PARTIAL
-    cache = _size(own.cache / "prefix") / max(1, len(run.labels)) if cached else 0.0
-    shutil.rmtree(folder / "trials", ignore_errors=True)
-    return Pace(
-        start_seconds=start,
-        train_seconds=train,
-        first_seconds=max(0.0, first - train) if cached else 0.0,
-        score_seconds=score,
-        save_seconds=save,
-        save_bytes=_size(saved),
-        cache_bytes=cache,
-        memory_bytes=resident_bytes(),
-        spread=(max(parts) - min(parts)) / train,
-    )
+    return parts
 
 
 def _train(run: Run, rows: int) -> tuple[float, float]:
