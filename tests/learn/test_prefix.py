@@ -73,6 +73,7 @@ def test_only_blocks_that_are_asked_for_are_computed(tmp_path: Path) -> None:
     prefix = open_prefix(tmp_path)
     prefix.take(np.array([3]), lower, CPU)
     assert 0 < prefix.share < 1
+    assert prefix.computed.tokens <= 512
 
 
 def test_another_process_reads_what_one_has_computed(tmp_path: Path) -> None:

@@ -23,8 +23,8 @@ from toprung.learn.tokens import Tokens
 Lower = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """From ids and mask, (B, T) each, to the frozen layers' token vectors, (B, T, H)."""
 
-_FORMAT = 1
-_BLOCK_TOKENS = 4096
+_FORMAT = 2
+_BLOCK_TOKENS = 512
 _TOKENS_BEFORE_JUDGING = 65536
 
 
