@@ -85,13 +85,14 @@ def _measure(plan: Plan, config: TrialConfig, folder: Path) -> Pace:
     own, run, first = _warm(own, run, config)
     parts = _time_parts(run)
     train = median(parts)
+    # Before held-out rows join it.
+    kept = _size(own.cache / "prefix") / max(1, len(run.labels)) if first else 0.0
     score = _score(run)
     began = clock.seconds()
     with run.streams.turn():
         run.save_partial()
     save = clock.seconds() - began
     saved = folder / "trials" / config.trial / "checkpoints" / PARTIAL
-    kept = _size(own.cache / "prefix") / max(1, len(run.labels)) if first else 0.0
     for done in (folder / "trials", cache):
         shutil.rmtree(done, ignore_errors=True)
     return Pace(
