@@ -31,6 +31,21 @@ def test_a_forecast_is_scored_against_the_end_of_the_search_and_of_everything() 
     assert "+11.1%" in "\n".join(tell_forecast(journal(("closed", 90.0), ("ensembled", 125.0))))
 
 
+def test_the_memory_of_a_trial_is_scored_where_one_told_it() -> None:
+    events = journal(("closed", 90.0), ("ensembled", 125.0))
+    events[0]["trial_memory_bytes"] = 2 * 2**30
+    assert [one.unit for one in score_forecast(events)] == ["seconds", "seconds"]
+    events[-1]["trial_memory_bytes"] = 4 * 2**30
+    memory = score_forecast(events)[-1]
+    assert (memory.error, memory.is_within) == (-0.5, False)
+    lines = tell_forecast(events)
+    assert next(line for line in lines if "memory" in line).split("|")[2:5] == [
+        " 2.0 GiB ",
+        " 1.5 GiB to 2.5 GiB ",
+        " 4.0 GiB ",
+    ]
+
+
 def test_a_plan_that_a_gate_ended_is_scored_until_that_gate() -> None:
     (only,) = score_forecast(journal(("closed", 200.0), ("ensembled", 300.0), until=2))
     assert only.what == "until the end of phase 1"

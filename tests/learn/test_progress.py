@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from toprung.api.progress import read_step
+from toprung.api.progress import peak_memory, read_step
 from toprung.core import memory
 from toprung.core.clock import VirtualClock
 from toprung.learn.loop import Progress
@@ -61,6 +61,15 @@ def test_the_last_whole_line_is_what_a_view_shows(tmp_path: Path) -> None:
         file.write('{"step": ')
     assert read_step(tmp_path, "t0001") == step
     assert read_step(tmp_path, "t0002") is None
+
+
+def test_the_largest_memory_of_all_trials_is_found_beside_lines_cut_off(tmp_path: Path) -> None:
+    assert peak_memory(tmp_path / "nothing") == 0
+    for trial, peak in (("t0001", 70), ("t0002", 90)):
+        (tmp_path / trial).mkdir()
+        lines = [json.dumps({"memory_bytes": size}) for size in (peak, 60)]
+        (tmp_path / trial / PROGRESS).write_text("\n".join([*lines, '{"memory_bytes": 99']))
+    assert peak_memory(tmp_path) == 90
 
 
 def test_a_full_disk_costs_the_line_and_not_the_trial(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy.typing as npt
 
 from toprung.api.opening import Run
+from toprung.api.progress import peak_memory
 from toprung.api.searching import leaderboard, work
 from toprung.api.testing import open_test, predictions, save_weights, summarise
 from toprung.core.errors import GiveUp
@@ -65,6 +66,7 @@ def ensemble(run: Run) -> None:
         members=list(weights),
         trials=len(run.driver.history.trials),
         test=said["test"]["value"],
+        trial_memory_bytes=peak_memory(run.folder.trials),
     )
 
 

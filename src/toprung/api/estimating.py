@@ -19,7 +19,7 @@ from toprung.core.files import write_json
 from toprung.core.memory import resident_bytes
 from toprung.data.dataset import Dataset
 from toprung.data.load import load_dataset
-from toprung.judge.forecast import Forecast, Range, RungForecast
+from toprung.judge.forecast import MEMORY_UNCERTAINTY, Forecast, Range, RungForecast
 from toprung.learn.device import measure_precision
 from toprung.learn.paces import Pace
 from toprung.search.runners._base import Train
@@ -186,7 +186,7 @@ def _forecast(
         seconds=Range.of(ends, unsure),
         until=tuple(Range.of(values, unsure) for values in until),
         rungs=tuple(_rungs(runs, unsure)),
-        memory_bytes=Range.of([float(memory)], 0.25),
+        memory_bytes=Range.of([float(memory)], MEMORY_UNCERTAINTY),
         disk_bytes=Range.of(disk, 0.25),
         machine=known.machine.words,
         measured={

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -86,6 +87,22 @@ def read_step(folder: Path, trial: str) -> Step | None:
         return Step(trial=trial, **{name: said[name] for name in names})
     except (OSError, ValueError, KeyError, IndexError, TypeError):
         return None
+
+
+def peak_memory(trials: Path) -> int:
+    """The largest resident memory that any trial told on its way, in bytes; 0 where none did.
+
+    Args:
+        trials: folder of the trials' folders.
+    """
+    largest = 0
+    for path in trials.glob(f"*/{PROGRESS}"):
+        with suppress(OSError), path.open("rb") as file:
+            for line in file:
+                # The last line of a process that was killed may be half of one.
+                with suppress(ValueError, KeyError, TypeError):
+                    largest = max(largest, int(json.loads(line)["memory_bytes"]))
+    return largest
 
 
 class Progress:

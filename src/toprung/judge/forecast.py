@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import median
-from typing import Any
+from typing import Any, Literal
 
 from toprung.trial.journal import Event
+
+MEMORY_UNCERTAINTY = 0.25
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,7 @@ class Outcome:
     what: str
     expected: Range
     happened: float
+    unit: Literal["seconds", "bytes"] = "seconds"
 
     @property
     def error(self) -> float:
@@ -126,4 +129,14 @@ def score_forecast(events: Sequence[Event]) -> list[Outcome]:
     ends = [e for e in events if e["kind"] == "ensembled"]
     if ends and len(closed) == len(said["until"]):
         found.append(Outcome("in all", Range(**said["seconds"]), float(ends[0]["at"])))
-    return found
+    return found + _score_memory(said, ends[0] if ends else {})
+
+
+def _score_memory(said: Event, end: Event) -> list[Outcome]:
+    # Journals from before tell no peak, and a search of a few steps none.
+    sizes = [event.get("trial_memory_bytes") or 0 for event in (said, end)]
+    if not all(isinstance(size, int) and size > 0 for size in sizes):
+        return []
+    expected, peak = map(float, sizes)
+    around = Range.of([expected], MEMORY_UNCERTAINTY)
+    return [Outcome("memory of a trial's process", around, peak, "bytes")]

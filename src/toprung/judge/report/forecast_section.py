@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from toprung.judge.forecast import score_forecast
+from toprung.judge.forecast import Outcome, score_forecast
 from toprung.judge.report.markdown import escape, table
 from toprung.judge.sentences import duration
 from toprung.trial.journal import Event
@@ -19,9 +19,9 @@ def tell_forecast(events: Sequence[Event]) -> list[str]:
     body = [
         [
             escape(one.what),
-            duration(one.expected.middle),
-            f"{duration(one.expected.low)} to {duration(one.expected.high)}",
-            duration(one.happened),
+            _words(one, one.expected.middle),
+            f"{_words(one, one.expected.low)} to {_words(one, one.expected.high)}",
+            _words(one, one.happened),
             f"{one.error:+.1%}",
             "yes" if one.is_within else "no",
         ]
@@ -36,3 +36,7 @@ def tell_forecast(events: Sequence[Event]) -> list[str]:
         "",
         *table(header, body, numbers=4),
     ]
+
+
+def _words(outcome: Outcome, value: float) -> str:
+    return f"{value / 2**30:.1f} GiB" if outcome.unit == "bytes" else duration(value)
