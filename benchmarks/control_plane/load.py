@@ -2,7 +2,8 @@
 
     python benchmarks/control_plane/load.py [--quick] [--repeats N]
 
-Workers without processes (``crowd.py``) talk to the same desk that serves Ray's workers; behind
+Workers without processes of their own (``crowd.py``), all in one beside the desk's
+(``elsewhere.py``), talk to the same desk that serves Ray's workers; behind
 it are the production driver, ASHA, random search and a journal on this disk, fsynced. Trials
 report at ten points of which five are rungs. Measured are
 
@@ -29,7 +30,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from crowd import Crowd, Seen, Troubles
+from crowd import Seen, Troubles
+from elsewhere import Elsewhere
 
 from harness import ROOT, arguments, command, record, say
 from toprung.core.clock import SystemClock
@@ -90,27 +92,26 @@ def run(workers: int, rate: float, seconds: float, troubles: Troubles) -> Course
             plan = Plan(accuracy, resource, 1_000_000, seed=7)
             driver = Driver(plan, scheduler, searcher, journal)
             desk = Desk(driver, workers, lambda error: Failure("infrastructure", str(error)))
-            crowd = Crowd(
+            crowd = Elsewhere(
                 desk, workers, POINTS, driver.between, rate=rate, troubles=troubles, seed=7
             )
-            core, answered = _serve(desk, crowd, seconds)
+            core, seen = _serve(desk, crowd, seconds)
         problems = _problems(Path(folder) / "journal.jsonl")
-    waits = sorted(crowd.seen.latencies) or [0.0]
+    waits = sorted(seen.latencies) or [0.0]
     return Course(
         rate,
-        answered / seconds,
+        seen.reports / seconds,
         1e3 * waits[len(waits) // 2],
         1e3 * waits[int(0.99 * (len(waits) - 1))],
         core,
-        _counts(crowd.seen),
+        _counts(seen),
         problems,
     )
 
 
-def _serve(desk: Desk, crowd: Crowd, seconds: float) -> tuple[float, int]:
-    """CPU-seconds a second of the desk's thread, and reports delivered, after a warm-up."""
+def _serve(desk: Desk, crowd: Elsewhere, seconds: float) -> tuple[float, Seen]:
+    """CPU-seconds a second of the desk's thread, and what the crowd saw, after a warm-up."""
     cpu = [0.0, 0.0]
-    reports = [0, 0]
     error: list[BaseException] = []
 
     def serve() -> None:
@@ -124,16 +125,16 @@ def _serve(desk: Desk, crowd: Crowd, seconds: float) -> tuple[float, int]:
     crowd.start()
     warm = min(3.0, seconds / 2)
     time.sleep(warm)
-    crowd.seen.latencies.clear()
-    cpu[0], reports[0] = clock(), crowd.seen.reports
+    crowd.count()
+    cpu[0] = clock()
     time.sleep(seconds)
-    cpu[1], reports[1] = clock(), crowd.seen.reports
+    cpu[1], seen = clock(), crowd.count()
     crowd.end()
     desk.fail(KeyboardInterrupt())
     thread.join()
     if error and not isinstance(error[0], KeyboardInterrupt):
         raise error[0]
-    return (cpu[1] - cpu[0]) / seconds, reports[1] - reports[0]
+    return (cpu[1] - cpu[0]) / seconds, seen
 
 
 def _thread_clock(thread: threading.Thread):
