@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 import numpy as np
@@ -58,10 +58,16 @@ class Judge:
     labels: Labels
     seed: int
     resamples: int = 1000
+    _known: dict[Answers, dict[str, float]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def measure(self, answers: Answers) -> dict[str, float]:
-        """Every metric of the task."""
-        return self.task.measure(answers.logits, self.labels, answers.thresholds)
+        """Every metric of the task; of the same answers measured once."""
+        if answers not in self._known:
+            found = self.task.measure(answers.logits, self.labels, answers.thresholds)
+            self._known[answers] = found
+        return self._known[answers]
 
     def interval(self, metric: Metric, answers: Answers) -> Interval:
         """The metric's value on the rows, with its 95 % interval."""
@@ -162,28 +168,62 @@ def _by_rows(judge: Judge, values: list[Floats], chance: np.random.Generator) ->
     return np.concatenate(parts)
 
 
-def _auc(positive: Draws, negative: Draws) -> Draws:
-    """(R,) share of pairs in the right order, ties counting half; groups from the best down."""
-    before = np.cumsum(positive, axis=1) - positive
-    pairs = positive.sum(axis=1) * negative.sum(axis=1)
-    return np.asarray((negative * (before + positive / 2)).sum(axis=1) / pairs)
+@dataclass(frozen=True)
+class _Ranks:
+    """What R resamples find from the best row down, at the P places where a positive row stands.
+
+    Attributes:
+        positive: (P, R) positive rows at the place; rows that score alike share one.
+        found: (P, R) positive rows up to the place.
+        before: (P, R) rows before the place.
+        shown: (P, R) rows up to the place.
+        rows: of each resample.
+    """
+
+    positive: Draws
+    found: Draws
+    before: NDArray[np.int32]
+    shown: NDArray[np.int32]
+    rows: int
+
+    @classmethod
+    def of(cls, scores: Floats, marks: NDArray[np.bool_], weights: NDArray[np.integer]) -> _Ranks:
+        """From (N,) scores and marks of positive rows, and how often (N, R) a row was drawn."""
+        order = np.argsort(-scores, kind="stable")
+        ordered, hits = scores[order], np.flatnonzero(marks[order])
+        ends = np.flatnonzero(np.append(ordered[1:] < ordered[:-1], True))
+        # The place of each positive row, and the first such row of each place.
+        places, firsts = np.unique(np.searchsorted(ends, hits), return_index=True)
+        positive = np.add.reduceat(weights[order[hits]], firsts, axis=0).astype(np.float64)
+        total = np.zeros((len(scores) + 1, weights.shape[1]), np.int32)
+        np.cumsum(weights[order], axis=0, out=total[1:])
+        starts = np.append(0, ends + 1)[places]
+        before, shown = total[starts], total[ends[places] + 1]
+        return cls(positive, np.cumsum(positive, axis=0), before, shown, len(scores))
+
+    def auc(self) -> Draws:
+        """(R,) share of pairs in the right order, ties counting half."""
+        missed = self.before - (self.found - self.positive)
+        beside = self.shown - self.before - self.positive
+        negative = self.rows - self.found[-1]
+        behind = negative - missed - beside / 2
+        return np.asarray((self.positive * behind).sum(axis=0) / (self.found[-1] * negative))
+
+    def average_precision(self) -> Draws:
+        """(R,) precision at each place, weighed by its positive rows."""
+        precision = self.found / np.maximum(self.shown, 1)
+        return np.asarray((self.positive * precision).sum(axis=0) / self.found[-1])
 
 
-def _average_precision(positive: Draws, negative: Draws) -> Draws:
-    found = np.cumsum(positive, axis=1)
-    shown = np.maximum(found + np.cumsum(negative, axis=1), 1)
-    return np.asarray((positive * found / shown).sum(axis=1) / positive.sum(axis=1))
-
-
-_OF_RANKS: Mapping[str, Callable[[Draws, Draws], Draws]] = MappingProxyType(
-    {"macro_auc": _auc, "macro_average_precision": _average_precision}
+_OF_RANKS: Mapping[str, Callable[[_Ranks], Draws]] = MappingProxyType(
+    {"macro_auc": _Ranks.auc, "macro_average_precision": _Ranks.average_precision}
 )
 """Means over classes of what the order of the rows gives."""
 
 
 def _by_ranks(
     judge: Judge,
-    metric: Callable[[Draws, Draws], Draws],
+    metric: Callable[[_Ranks], Draws],
     both: list[Answers],
     chance: np.random.Generator,
 ) -> Draws:
@@ -195,7 +235,8 @@ def _by_ranks(
     parts = []
     for size in _pieces(judge.resamples, rows):
         chosen = chance.integers(rows, size=(size, rows)) + rows * np.arange(size)[:, None]
-        weights = np.bincount(chosen.ravel(), minlength=size * rows).reshape(size, rows)
+        drawn = np.bincount(chosen.ravel(), minlength=size * rows).reshape(size, rows)
+        weights = np.ascontiguousarray(drawn.T, dtype=np.int32)
         found = [
             np.stack([_rank(metric, one[:, c], marks[:, c], weights) for c in range(classes)])
             for one in ranked
@@ -206,20 +247,17 @@ def _by_ranks(
 
 
 def _rank(
-    metric: Callable[[Draws, Draws], Draws],
+    metric: Callable[[_Ranks], Draws],
     scores: Floats,
     marks: NDArray[np.bool_],
     weights: NDArray[np.integer],
 ) -> Draws:
-    order = np.argsort(-scores, kind="stable")
-    ordered = scores[order]
-    starts = np.flatnonzero(np.append(True, ordered[1:] < ordered[:-1]))
-    sorted_weights = weights[:, order].astype(np.float64)
-    positive = np.add.reduceat(sorted_weights * marks[order], starts, axis=1)
-    negative = np.add.reduceat(sorted_weights * ~marks[order], starts, axis=1)
-    known = (positive.sum(axis=1) > 0) & (negative.sum(axis=1) > 0)
-    values = np.full(len(weights), np.nan)
-    values[known] = metric(positive[known], negative[known])
+    values = np.full(weights.shape[1], np.nan)
+    positive = weights[marks].sum(axis=0)
+    known = (positive > 0) & (positive < len(scores))
+    if known.any():
+        with np.errstate(invalid="ignore"):
+            values[known] = metric(_Ranks.of(scores, marks, weights))[known]
     return values
 
 
