@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from typer.testing import CliRunner
 
 from toprung.api import Search
 from toprung.api.estimating import estimate, simulate
 from toprung.api.machines import other_machine
 from toprung.api.opening import Settings
+from toprung.cli.main import app
 from toprung.core.errors import FixSpec
 from toprung.judge.forecast import Forecast
 from toprung.spec.load import load_spec
@@ -48,6 +50,20 @@ def test_it_tells_time_memory_and_disk_with_a_range_for_each_rung_and_phase(
     assert max(rung.resource for rung in forecast.rungs) == 192
     assert forecast.measured
     assert min(forecast.measured.values()) > 0
+
+
+def test_a_plan_whose_budget_is_spent_early_is_told_until_there(
+    spec: SearchSpec, tmp_path: Path
+) -> None:
+    path = tmp_path / "short.yaml"
+    path.write_text(spec.to_yaml(), encoding="utf-8")
+    command = ["estimate", str(path), "budget={minutes: 0.001}", "--runner", "inline"]
+    done = CliRunner().invoke(app, [*command, "--results", str(tmp_path)])
+    assert done.exit_code == 0, done.output
+    found = " ".join(done.output.split())
+    assert "until the end of phase 1" in found
+    assert "until the end of phase 2" not in found
+    assert "the budget is spent before phase 2 ends" in found
 
 
 def test_the_search_takes_the_forecast_into_its_journal_and_the_report_scores_it(

@@ -173,11 +173,13 @@ def _forecast(
     spec: SearchSpec, known: _Known, runs: Sequence[Simulated], *, took: float
 ) -> Forecast:
     unsure = known.uncertainty
-    phases = range(len(known.baselines))
-    before = [sum(known.baselines[: n + 1]) + known.started + n * known.again for n in phases]
+    planned = range(len(known.baselines))
+    before = [sum(known.baselines[: n + 1]) + known.started + n * known.again for n in planned]
+    # A budget that is spent ends a plan before its last phase.
+    phases = range(min(len(run.closings) for run in runs))
     until = [[run.closings[n] + before[n] for run in runs] for n in phases]
     finish = known.again + known.baselines[-1] + _test_seconds(spec, known)
-    ends = [run.end + before[-1] + finish for run in runs]
+    ends = [run.end + before[len(run.closings) - 1] + finish for run in runs]
     of_trial = max(pace.memory_bytes for pace in known.paces.values())
     memory = of_trial * known.slots
     memory += resident_bytes() + (0 if known.started == 0 else _RAY_BYTES)

@@ -44,11 +44,13 @@ def estimate(
     if json:
         print_json(found.to_json())
         return
-    OUT.print(_rungs(found, loaded.resource.unit))
-    several = len(found.until) > 1
+    several = len(loaded.phases) > 1
+    OUT.print(_rungs(found, loaded.resource.unit, by_phase=several))
     for number, until in enumerate(found.until, 1):
         what = f"until the end of phase {number}" if several else "search"
         OUT.print(f"{what}: {_time(until)}", markup=False)
+    if several and len(found.until) < len(loaded.phases):
+        OUT.print(f"the budget is spent before phase {len(found.until) + 1} ends", style="yellow")
     OUT.print(f"in all: {_time(found.seconds)}, on {found.machine}", markup=False)
     OUT.print(f"memory: {_bytes(found.memory_bytes)}; disk: {_bytes(found.disk_bytes)}")
     for words, pace in found.measured.items():
@@ -56,9 +58,9 @@ def estimate(
     OUT.print(f"measured in {duration(found.took_seconds)}", style="dim")
 
 
-def _rungs(found: Forecast, unit: str) -> Table:
+def _rungs(found: Forecast, unit: str, *, by_phase: bool) -> Table:
     table = Table(box=SIMPLE_HEAD)
-    names: list[Any] = ["phase"] if len(found.until) > 1 else []
+    names: list[Any] = ["phase"] if by_phase else []
     for name in (*names, f"rung ({unit})", "trials", "training time"):
         table.add_column(name, justify="right")
     for rung in found.rungs:
