@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
+from typing import Protocol
 
-from toprung.search.runners._desk import Desk
+from toprung.search.runners._seat import Line
 from toprung.search.runners._worker import GO_ON, REST
 from toprung.trial.decision import Failure
 
@@ -68,6 +69,18 @@ class _Member:
     left: str = ""
 
 
+class Door(Protocol):
+    """What of a desk workers come to."""
+
+    def come(self, name: str, line: Line) -> None:
+        """A worker is there."""
+        ...
+
+    def lose(self, name: str, failure: Failure) -> None:
+        """A worker is gone."""
+        ...
+
+
 class Crowd:
     """Workers that report at a common rate, all in one thread.
 
@@ -82,7 +95,7 @@ class Crowd:
 
     def __init__(
         self,
-        desk: Desk,
+        desk: Door,
         workers: int,
         points: Sequence[int],
         between: frozenset[int],

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import multiprocessing
 import threading
-from collections.abc import Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -17,11 +16,14 @@ from multiprocessing.connection import Connection
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from crowd import Crowd, Seen, Troubles
+from crowd import Crowd, Seen
 
 from toprung.search.runners._desk import Desk
 from toprung.search.runners._seat import Line
 from toprung.trial.decision import Failure
+
+_SILENCE = 60.0
+"""Seconds after which a crowd that says nothing of itself has died."""
 
 
 class Elsewhere:
@@ -29,30 +31,13 @@ class Elsewhere:
 
     Args:
         desk: that they talk to.
-        workers: how many there are at a time.
-        points: at which trials report.
-        between: those of them at which nobody waits.
-        rate: reports per second of all together.
-        troubles: what goes wrong.
-        seed: of their pauses and troubles.
+        given, settings: of ``Crowd``, after its desk.
     """
 
-    def __init__(
-        self,
-        desk: Desk,
-        workers: int,
-        points: Sequence[int],
-        between: frozenset[int],
-        *,
-        rate: float,
-        troubles: Troubles,
-        seed: int = 0,
-    ) -> None:
+    def __init__(self, desk: Desk, *given: Any, **settings: Any) -> None:
         self._desk = desk
         context = multiprocessing.get_context("spawn")
         here, there = context.Pipe()
-        given = (workers, tuple(points), between)
-        settings = {"rate": rate, "troubles": troubles, "seed": seed}
         self._process = context.Process(target=_live, args=(there, given, settings), daemon=True)
         self._pipe: Connection = here
         self._words: SimpleQueue[Any] = SimpleQueue()
@@ -64,7 +49,7 @@ class Elsewhere:
         ]
 
     def start(self) -> None:
-        """All come, and begin; returns once the first has."""
+        """All come, and begin; returns once their process is there."""
         self._process.start()
         assert self._pipe.recv() == "ready"
         for thread in self._threads:
@@ -73,7 +58,7 @@ class Elsewhere:
     def count(self) -> Seen:
         """What the crowd saw since it was asked last."""
         self._words.put(("count", None))
-        return self._seen.get()
+        return self._seen.get(timeout=_SILENCE)
 
     def end(self) -> None:
         """All fall silent."""
@@ -157,7 +142,7 @@ def _live(pipe: Connection, given: tuple[Any, ...], settings: dict[str, Any]) ->
     """The crowd's process."""
     way: SimpleQueue[Any] = SimpleQueue()
     desk = _FarDesk(way)
-    crowd = Crowd(desk, *given, **settings)  # type: ignore[arg-type]
+    crowd = Crowd(desk, *given, **settings)
     pipe.send("ready")
     sender = threading.Thread(target=_send, args=(way, pipe), daemon=True)
     sender.start()

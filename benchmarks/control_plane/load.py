@@ -2,10 +2,9 @@
 
     python benchmarks/control_plane/load.py [--quick] [--repeats N]
 
-Workers without processes of their own (``crowd.py``), all in one beside the desk's
-(``elsewhere.py``), talk to the same desk that serves Ray's workers; behind
-it are the production driver, ASHA, random search and a journal on this disk, fsynced. Trials
-report at ten points of which five are rungs. Measured are
+Workers that share one process (``crowd.py``) beside the desk's (``elsewhere.py``) talk to the same
+desk that serves Ray's workers; behind it are the production driver, ASHA, random search and a
+journal on this disk, fsynced. Trials report at ten points of which five are rungs. Measured are
 
 - *latency*: from the delivery of a report that a trial waits with to its answer, with everything
   durable, of 1,000 workers at 200 reports/s in all, and the CPU time of the desk's thread;

@@ -1,3 +1,5 @@
+"""What training windows are changed by: modalities that are left out, and moves in time."""
+
 from __future__ import annotations
 
 import math
