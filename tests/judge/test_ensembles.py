@@ -10,6 +10,7 @@ from toprung.data.metrics import METRICS, measure
 from toprung.data.tasks.single_label import SingleLabel
 from toprung.judge.ensembles import registry
 from toprung.judge.ensembles._base import Ensemble, blend
+from toprung.judge.ensembles._mixing import mix_in
 from toprung.judge.ensembles.best import Best
 from toprung.judge.ensembles.greedy import Greedy
 from toprung.judge.ensembles.uniform import Uniform

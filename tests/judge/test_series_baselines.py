@@ -5,10 +5,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
+from toprung.core.seeds import derive_seed
 from toprung.data.series import Series
 from toprung.judge.baselines import registry
 from toprung.judge.baselines._base import Baseline
+from toprung.judge.baselines._plain import flat_features
 
 NAMES = [name for name in registry.names() if "series" in registry.get(name).reads]
 Windows = Callable[[int, int], dict[str, Any]]
@@ -45,6 +51,44 @@ def test_flat_features_tell_the_classes_apart_and_texts_are_refused(
     assert (baseline.logits(series).argmax(axis=1) == labels).mean() > 0.85
     with pytest.raises(TypeError, match="reads windows, not texts"):
         baseline.logits(["a text"])
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_trees_and_regressions_score_as_those_of_scikit_learn_do(
+    classes: int, windows: Windows
+) -> None:
+    series, labels = rows_of(windows, 200, 1)
+    labels = labels + (np.arange(200) % 5 == 0) * (classes - 2)
+    features = flat_features(series.arrays)
+    models = {
+        "features_boosting": HistGradientBoostingClassifier(
+            max_iter=10, early_stopping=False, random_state=derive_seed(1, "features_boosting")
+        ),
+        "features_logreg": make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)),
+    }
+    new, _ = rows_of(windows, 50, 2)
+    for name, model in models.items():
+        options = {"iterations": 10} if name == "features_boosting" else {}
+        baseline = registry.get(name)(**options)
+        baseline.fit(series, labels, classes=classes, seed=1)
+        model.fit(features, labels)
+        found = np.exp(baseline.logits(new))
+        np.testing.assert_allclose(found, model.predict_proba(flat_features(new.arrays)), atol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["features_logreg", "features_boosting"])
+def test_a_modality_may_be_missing_or_stand_elsewhere(name: str, windows: Windows) -> None:
+    baseline = registry.get(name)()
+    series, labels = rows_of(windows, 100, 1)
+    baseline.fit(series, labels, classes=2, seed=1)
+    turned = Series(dict(reversed(series.arrays.items())))
+    np.testing.assert_array_equal(baseline.logits(turned), baseline.logits(series))
+    first, *others = series.arrays
+    gone = Series({other: series.arrays[other] for other in others})
+    nothing = np.full_like(series.arrays[first], np.nan)
+    blank = Series({**series.arrays, first: nothing})
+    assert np.isfinite(baseline.logits(gone)).all()
+    np.testing.assert_array_equal(baseline.logits(gone), baseline.logits(blank))
 
 
 @pytest.mark.parametrize("name", NAMES)

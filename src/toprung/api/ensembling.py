@@ -9,25 +9,31 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from toprung.api.opening import Run
 from toprung.api.progress import peak_memory
-from toprung.api.searching import leaderboard, work
+from toprung.api.searching import leaderboard, learn_baseline, work
 from toprung.api.testing import open_test, predictions, save_weights, summarise
 from toprung.core.errors import GiveUp
 from toprung.core.files import files_below, new_folder, sha256_file, write_json
 from toprung.core.later import later
 from toprung.data import tasks
+from toprung.judge import baselines
 from toprung.judge.calibrate import Calibration, apply_temperature, calibrate
 from toprung.judge.ensembles._base import blend
+from toprung.judge.ensembles._mixing import mix_in
 from toprung.judge.finalists import choose_finalists, member_report
 from toprung.judge.leaderboard import rank_trials, write_leaderboard
 from toprung.judge.thresholds import THRESHOLDS, fit_thresholds
+from toprung.judge.yardstick import MeasuredBaseline
 from toprung.learn.trainer import Trainer
+from toprung.ship.plain import LEARNED, save_plain
 from toprung.ship.predictor import ENSEMBLE_NAME
 
 Floats = npt.NDArray[Any]
+Plain = Mapping[str, MeasuredBaseline]
 
 checkpoint = later("toprung.learn.checkpoint")
 
@@ -44,18 +50,27 @@ def ensemble(run: Run) -> None:
     if run.simulated:
         run.driver.write("ensembled", members=trials, trials=len(run.driver.history.trials))
         return
-    records = [run.driver.history.trials[trial] for trial in _candidates(run, trials)]
-    if not records:
+    candidates = _candidates(run, trials)
+    if not candidates:
         raise GiveUp("No trial reached the last rung, so there is nothing to build from.")
-    logits = {r.config.trial: predictions(run, r, "selection") for r in records}
+    plain = _learn_plain(run)
+    logits = {name: _logits(run, plain, name, "selection") for name in [*candidates, *plain]}
     labels = run.dataset.splits["selection"].labels
     task = run.dataset.task
-    weights = run.method.weigh(logits, labels, run.metric, task)
+    trained = {trial: logits[trial] for trial in candidates}
+    weights = mix_in(
+        run.method.weigh(trained, labels, run.metric, task),
+        trained,
+        {name: logits[name] for name in plain},
+        labels,
+        metric=run.metric,
+        task=task,
+    )
     blended = blend(logits, weights, task)
     calibration = calibrate(blended, labels, task)
     # What an earlier ensemble predicted is no word on this one.
     shutil.rmtree(run.folder.predictions, ignore_errors=True)
-    said = _save(run, weights, calibration)
+    said = _save(run, plain, weights, calibration)
     said["selection"] = _on_selection(run, blended, logits, weights)
     run.driver.write("test_opened")
     said["test"] = summarise(open_test(run), run.driver.history.tests_opened)
@@ -110,6 +125,22 @@ def _candidates(run: Run, trials: Sequence[str]) -> list[str]:
     return [trial for trial in completed if trial in trials or not anew]
 
 
+def _learn_plain(run: Run) -> dict[str, MeasuredBaseline]:
+    """The baselines that take part in the ensemble."""
+    if not run.method.baselines:
+        return {}
+    joining = [c.name for c in run.spec.baselines if baselines.registry.get(c.name).joins]
+    return {name: learn_baseline(run, name) for name in joining}
+
+
+def _logits(run: Run, plain: Plain, name: str, split: str) -> Floats:
+    """What a trial or a baseline says of a split, as the saved member will say it."""
+    if name in plain:
+        found = plain[name].baseline.logits(run.dataset.splits[split].content)
+        return np.asarray(found, np.float32)
+    return predictions(run, run.driver.history.trials[name], split)
+
+
 def _on_selection(
     run: Run, blended: Floats, logits: Mapping[str, Floats], weights: Mapping[str, float]
 ) -> dict[str, Any]:
@@ -124,7 +155,9 @@ def _on_selection(
     }
 
 
-def _save(run: Run, weights: Mapping[str, float], calibration: Calibration) -> dict[str, Any]:
+def _save(
+    run: Run, plain: Plain, weights: Mapping[str, float], calibration: Calibration
+) -> dict[str, Any]:
     members: list[dict[str, Any]] = []
     said: dict[str, Any] = {
         "members": members,
@@ -134,11 +167,13 @@ def _save(run: Run, weights: Mapping[str, float], calibration: Calibration) -> d
         "metric": run.metric.name,
         "task": run.spec.task,
         "data_sha256": run.dataset.sha256,
-        **_thresholds(run, weights, calibration.temperature),
+        **_thresholds(run, plain, weights, calibration.temperature),
     }
     with new_folder(run.folder.ensemble) as aside:
-        for trial, weight in weights.items():
-            members.append(save_trial(run, trial, aside) | {"weight": weight})
+        for name, weight in weights.items():
+            one = plain.get(name)
+            saved = save_trial(run, name, aside) if one is None else _save_plain(run, one, aside)
+            members.append(saved | {"weight": weight})
         write_json(aside / ENSEMBLE_NAME, said)
     return said
 
@@ -156,13 +191,14 @@ def _calibration(run: Run, calibration: Calibration) -> dict[str, Any]:
     }
 
 
-def _thresholds(run: Run, weights: Mapping[str, float], temperature: float) -> dict[str, Any]:
+def _thresholds(
+    run: Run, plain: Plain, weights: Mapping[str, float], temperature: float
+) -> dict[str, Any]:
     """What ``ensemble.json`` says of thresholds, fitted on the calibrated blend."""
     dataset = run.dataset
     if not dataset.task.many:
         return {}
-    trials = run.driver.history.trials
-    logits = {trial: predictions(run, trials[trial], THRESHOLDS) for trial in weights}
+    logits = {name: _logits(run, plain, name, THRESHOLDS) for name in weights}
     shares = apply_temperature(blend(logits, weights, dataset.task), temperature, dataset.task)
     labels = dataset.splits[THRESHOLDS].labels
     fitted = fit_thresholds(shares, labels, dataset.label_names)
@@ -186,7 +222,7 @@ def save_trial(run: Run, trial: str, aside: Path) -> dict[str, Any]:
     backbone = str(record.config.values["backbone"])
     card = run.spec.cards.get(backbone)  # none where the weights start from nothing
     save_weights(run, trial, best, folder)
-    files = {file.relative_to(folder).as_posix(): sha256_file(file) for file in files_below(folder)}
+    files = _hashes(folder)
     return {
         "trial": trial,
         "backbone": backbone if card is None else card.name,
@@ -199,3 +235,28 @@ def save_trial(run: Run, trial: str, aside: Path) -> dict[str, Any]:
         "sha256": files[checkpoint.WEIGHTS],
         "files": files,
     }
+
+
+def _save_plain(run: Run, one: MeasuredBaseline, aside: Path) -> dict[str, Any]:
+    """Saves a baseline under ``members/`` of a folder; returns what it is."""
+    folder = aside / "members" / one.name
+    save_plain(folder, one.name, one.baseline.learned, run.dataset.label_names)
+    files = _hashes(folder)
+    options = next(c.options for c in run.spec.baselines if c.name == one.name)
+    return {
+        "trial": one.name,
+        "baseline": True,
+        "backbone": "baseline",
+        "source": None,
+        "published": None,
+        "revision": None,
+        "config": dict(options),
+        "seed": run.spec.seed,
+        "resource": len(run.dataset.splits["train"]),
+        "sha256": files[LEARNED],
+        "files": files,
+    }
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    return {file.relative_to(folder).as_posix(): sha256_file(file) for file in files_below(folder)}

@@ -113,6 +113,7 @@ def _ensemble(run: Run) -> EnsembleSummary | None:
                 member["weight"],
                 member["backbone"],
                 selection["members"][member["trial"]],
+                bool(member.get("baseline")),
             )
             for member in said["members"]
         ],

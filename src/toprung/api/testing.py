@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -64,7 +64,7 @@ def open_test(run: Run) -> Verdicts:
         Contender(
             ENSEMBLE,
             task.logits(calibrated),
-            sum(trials[trial].seconds for trial in loaded.weights),
+            _seconds(run, loaded.weights),
             f"{len(loaded.weights)} members",
             loaded.thresholds,
         ),
@@ -83,6 +83,15 @@ def open_test(run: Run) -> Verdicts:
         contenders.append(Contender(learned.name, found, learned.seconds, thresholds=fitted))
     _keep(run.folder.predictions, contenders, split.labels, logits)
     return _judge(run, contenders, split.labels)
+
+
+def _seconds(run: Run, members: Iterable[str]) -> float:
+    """What training them took."""
+    history = run.driver.history
+    return sum(
+        (history.trials[name] if name in history.trials else history.baselines[name]).seconds
+        for name in members
+    )
 
 
 def predictions(run: Run, record: TrialRecord, split: str) -> Floats:

@@ -19,6 +19,7 @@ from toprung.data import tasks
 from toprung.data.series import Content, Series, Shape
 from toprung.judge.calibrate import apply_temperature
 from toprung.judge.ensembles._base import blend
+from toprung.ship.plain import PLAIN, PlainMember, load_plain_member
 
 ENSEMBLE_NAME = "ensemble.json"
 Array = npt.NDArray[Any]
@@ -99,7 +100,8 @@ class Ensemble:
         for entry in said.members:
             folder = root / "members" / entry.trial
             _check(folder, entry.files)
-            members[entry.trial] = member.load_member(folder)
+            load = load_plain_member if (folder / PLAIN).is_file() else member.load_member
+            members[entry.trial] = load(folder)
             if members[entry.trial].label_names != said.labels:
                 raise _foreign(described, f"{entry.trial} knows other labels")
         weights = {entry.trial: entry.weight for entry in said.members}
@@ -129,8 +131,10 @@ class Ensemble:
             ValueError: a window of another shape than in training, or without any modality.
         """
         content = rows if isinstance(rows, Series) else _listed(rows)
-        found = together.score_together(list(self.members.values()), content)
-        return dict(zip(self.members, found, strict=True))
+        trained = {n: m for n, m in self.members.items() if not isinstance(m, PlainMember)}
+        found = together.score_together(list(trained.values()), content)
+        scores = dict(zip(trained, found, strict=True))
+        return {n: scores[n] if n in scores else m.logits(content) for n, m in self.members.items()}
 
     def predict_proba(self, rows: Content) -> Array:
         """Calibrated probabilities, shape (rows, classes).

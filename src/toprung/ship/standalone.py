@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import load_file
 from torch.nn import functional
@@ -109,7 +110,7 @@ class Ensemble:
         self.said: dict[str, Any] = json.loads((root / "ensemble.json").read_text(encoding="utf-8"))
         self.labels: list[str] = self.said["labels"]
         self.members = {
-            member["trial"]: (Scorer.load(root / "members" / member["trial"]), member["weight"])
+            member["trial"]: (_load(root / "members" / member["trial"], member), member["weight"])
             for member in self.said["members"]
         }
 
@@ -118,7 +119,7 @@ class Ensemble:
         many = self.said["task"] == "multi_label"
         blended = torch.zeros(len(texts), len(self.labels), dtype=torch.float64)
         for scorer, weight in self.members.values():
-            logits = scorer.logits(texts).double()
+            logits = torch.as_tensor(scorer.logits(texts)).double()
             blended += weight * (logits.sigmoid() if many else logits.softmax(-1))
         temperature = self.said["temperature"]
         if many:
@@ -135,6 +136,16 @@ class Ensemble:
         return [
             [n for n, on in zip(self.labels, row, strict=True) if on] for row in reached.tolist()
         ]
+
+
+def _load(folder: Path, said: dict[str, Any]) -> Any:
+    if not said.get("baseline"):
+        return Scorer.load(folder)
+    # Only here, as it lies beside this file only where it is needed.
+    from toprung.judge.baselines._plain import Words  # noqa: PLC0415
+
+    with np.load(folder / "learned.npz", allow_pickle=False) as file:
+        return Words(dict(file))
 
 
 if __name__ == "__main__":

@@ -32,21 +32,14 @@ class Ensemble:
         self.said: dict[str, Any] = json.loads((root / "ensemble.json").read_text(encoding="utf-8"))
         self.labels: list[str] = self.said["labels"]
         self.members = [
-            (
-                onnxruntime.InferenceSession(
-                    root / "members" / member["trial"] / "model.onnx",
-                    providers=["CPUExecutionProvider"],
-                ),
-                member["weight"],
-            )
+            (_load(root / "members" / member["trial"], member), member["weight"])
             for member in self.said["members"]
         ]
 
     @property
     def shapes(self) -> dict[str, list[int]]:
         """Steps and channels of each modality that is read."""
-        inputs = [i for session, _ in self.members for i in session.get_inputs()]
-        return {i.name: list(i.shape[1:]) for i in inputs}
+        return {name: list(s) for one, _ in self.members for name, s in one.shapes.items()}
 
     def predict_proba(self, arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
         """Calibrated probabilities, (N, C), of windows (N, T, C) by modality.
@@ -60,9 +53,8 @@ class Ensemble:
         blended = np.zeros((rows, len(self.labels)))
         for start in range(0, rows, _AT_ONCE):
             part = {name: array[start : start + _AT_ONCE] for name, array in given.items()}
-            for session, weight in self.members:
-                fed = {i.name: part[i.name] for i in session.get_inputs()}
-                logits = session.run(["logits"], fed)[0].astype(np.float64)
+            for scorer, weight in self.members:
+                logits = scorer.logits(part)
                 shares = 1 / (1 + np.exp(-logits)) if many else _softmax(logits)
                 blended[start : start + _AT_ONCE] += weight * shares
         temperature = self.said["temperature"]
@@ -104,6 +96,33 @@ class Ensemble:
         values = self.said["thresholds"]["values"]
         reached = probabilities >= np.array([values[name] for name in self.labels])
         return [[n for n, on in zip(self.labels, row, strict=True) if on] for row in reached]
+
+
+class Graph:
+    """A member's graph.
+
+    Args:
+        file: ``model.onnx``.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+        self.shapes = {i.name: list(i.shape[1:]) for i in self._session.get_inputs()}
+
+    def logits(self, arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
+        """Scores of windows (N, T, C) by modality, (N, C)."""
+        fed = {name: arrays[name] for name in self.shapes}
+        return np.asarray(self._session.run(["logits"], fed)[0], np.float64)
+
+
+def _load(folder: Path, said: Mapping[str, Any]) -> Any:
+    if not said.get("baseline"):
+        return Graph(folder / "model.onnx")
+    # Only here, as it lies beside this file only where it is needed.
+    from toprung.judge.baselines._plain import Windows  # noqa: PLC0415
+
+    with np.load(folder / "learned.npz", allow_pickle=False) as file:
+        return Windows(dict(file))
 
 
 def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -13,7 +13,8 @@ from toprung.data import tasks
 from toprung.data.source import DataSource
 from toprung.data.tasks._base import Task
 from toprung.learn.backbone.card import Card, card_names
-from toprung.spec.choices import Component, Entry, read_component, read_components, read_fixed
+from toprung.spec.baselines import check_joining, read_baselines
+from toprung.spec.choices import Component, read_component
 from toprung.spec.families import Components, registry
 from toprung.spec.first import read_first
 from toprung.spec.gates import read_gates
@@ -30,11 +31,6 @@ from toprung.trial.space import Choice, Space, Values
 
 REQUIRED = {"task": "single_label", "data": "{corpus: tickets}", "space": "{backbone: minilm}"}
 DEFAULTS = {"scheduler": "asha", "searcher": "tpe", "ensemble": "greedy"}
-BASELINES: Mapping[str, Sequence[str]] = {
-    "texts": ("majority", "tfidf_logreg"),
-    "series": ("majority", "features_logreg", "features_boosting"),
-    "summaries": ("lead", "longest_turns"),
-}
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 _TAKEN_NAMES = ("records", "README.md")
 _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\.|\Z)|.*\.\Z", re.IGNORECASE)
@@ -80,7 +76,9 @@ class _Reader:
         space, cards = self._space(base, task)
         budget = self._section("budget", BUDGET)
         scheduler = self._component("scheduler")
-        baselines = self._baselines(task)
+        baselines = read_baselines(
+            self._given("baselines"), self._at("baselines"), task, self.problems
+        )
         return {
             "name": self._name(),
             "task": name,
@@ -93,7 +91,7 @@ class _Reader:
             "resource": self._resource(scheduler),
             **budget,
             **self._section("trial", TRIAL),
-            "ensemble": self._ensemble(int(budget["trials"]), task),
+            "ensemble": self._ensemble(int(budget["trials"]), task, baselines),
             "baselines": baselines,
             "first": self._first(space, int(budget["trials"])),
             "seed": self._seed(),
@@ -239,40 +237,30 @@ class _Reader:
         eta = scheduler.options.get("reduction_factor") if scheduler else None
         return read_resource(self._given("resource"), int(eta) if eta else None, self.problems)
 
-    def _ensemble(self, trials: int, task: Task) -> Component | None:
+    def _ensemble(
+        self, trials: int, task: Task, baselines: Sequence[Component]
+    ) -> Component | None:
         default = "mbr" if task.answers == "texts" else DEFAULTS["ensemble"]
         found = self._component("ensemble", default)
         if found and registry("ensemble").get(found.name).answers != task.answers:
             text = f"'{found.name}' does not choose among {task.answers}. Use {default}."
             self.problems.add(self._at("ensemble"), text)
             return None
-        members = found.options.get("members") if found else None
-        if not found or not isinstance(members, int) or members <= trials:
-            return found
+        if not found:
+            return None
         named = self._at("ensemble").items.get(found.name, self._at("ensemble"))
+        if found.options.get("baselines"):
+            wish = named.items.get("baselines", named)
+            check_joining(wish, baselines, task, self.problems)
+        members = found.options.get("members")
+        if not isinstance(members, int) or members <= trials:
+            return found
         node = named.items.get("members")
         if node is None:  # a default is lowered, a wish is refused
             return Component(found.name, {**found.options, "members": trials})
         text = f"{members} members cannot come from {trials} trials."
         self.problems.add(node, f"{text} Lower members, or raise budget.trials.")
         return None
-
-    def _baselines(self, task: Task) -> tuple[Component, ...]:
-        family = Components("baseline")
-        node = self._given("baselines")
-        fitting = BASELINES["summaries" if task.answers == "texts" else task.reads]
-        if node is not None:
-            given = read_components(node, family, self.problems) if node.value != () else ()
-            for name in [
-                c.name for c in given if not _fits(registry("baseline").get(c.name), task)
-            ]:
-                does = "read" if task.answers == "classes" else "write"
-                what = task.reads if task.answers == "classes" else "summaries"
-                text = f"'{name}' does not {does} {what}."
-                self.problems.add(node, f"{text} Use {', '.join(fitting)}.")
-            return given
-        found = [Entry(name, self._at("baselines"), None) for name in fitting]
-        return tuple(Component(e.name, read_fixed(e, family, self.problems)) for e in found)
 
     def _first(self, space: Space, trials: int) -> tuple[Values, ...]:
         node = self._given("first")
@@ -289,7 +277,3 @@ def _can_name(name: str) -> bool:
     """Whether a folder under results/ may have the name."""
     safe = _SAFE_NAME.match(name) and not _RESERVED.match(name)
     return bool(safe) and name not in _TAKEN_NAMES
-
-
-def _fits(baseline: type[Any], task: Task) -> bool:
-    return task.reads in baseline.reads and task.answers == baseline.answers

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from toprung.data.series import Content, Series
-
-SMALLEST = 1e-12
-"""The probability of a class that training never showed; its logarithm is finite."""
 
 
 class Baseline(ABC):
@@ -22,6 +19,11 @@ class Baseline(ABC):
     """Which kinds of rows: ``texts``, ``series``, or both."""
     answers: ClassVar[str] = "classes"
     """What it answers: ``classes``, or ``texts``, as (N,) tuples in the place of logits."""
+    joins: ClassVar[bool] = False
+    """Whether an ensemble may have it as a member; ``learned`` is then all that it needs."""
+
+    learned: Mapping[str, NDArray[Any]]
+    """After ``fit``, where it ``joins``: what it learned, as plain arrays."""
 
     @abstractmethod
     def fit(self, rows: Content, labels: NDArray[np.integer], classes: int, seed: int) -> None:

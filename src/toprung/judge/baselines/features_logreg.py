@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from toprung.judge.baselines._features import OnFeatures
@@ -22,5 +23,16 @@ class FeaturesLogreg(OnFeatures):
 
     c: float = 1.0
 
-    def make(self, seed: int) -> Any:
-        return make_pipeline(StandardScaler(), LogisticRegression(C=self.c, max_iter=1000))
+    def learn(
+        self, features: NDArray[np.float64], labels: NDArray[np.integer], seed: int
+    ) -> dict[str, NDArray[Any]]:
+        scaler = StandardScaler().fit(features)
+        # A modality that some windows lack is at its mean there.
+        scaled = np.nan_to_num(scaler.transform(features))
+        model = LogisticRegression(C=self.c, max_iter=1000).fit(scaled, labels)
+        return {
+            "mean": scaler.mean_,
+            "scale": scaler.scale_,
+            "weights": model.coef_.T,
+            "bias": model.intercept_,
+        }

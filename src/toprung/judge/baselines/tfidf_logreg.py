@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,8 @@ from sklearn.multiclass import OneVsRestClassifier
 
 from toprung.core.seeds import derive_seed
 from toprung.data.series import Content
-from toprung.judge.baselines._base import SMALLEST, Baseline, as_texts
+from toprung.judge.baselines._base import Baseline, as_texts
+from toprung.judge.baselines._plain import Words, as_bytes
 from toprung.judge.counts import FROM_COUNTS, count_classes
 
 _GRID = (1.0, 4.0, 16.0)
@@ -39,50 +40,45 @@ class TfidfLogreg(Baseline):
         tuning_rows: training rows that the choice of ``c`` looks at.
     """
 
+    joins: ClassVar[bool] = True
+
     c: float | None = None
     tuning_rows: int = 4000
     chosen_c: float = field(default=0.0, init=False)
-    _constant: NDArray[np.integer] | None = field(default=None, init=False, repr=False)
+    learned: dict[str, NDArray[Any]] = field(default_factory=dict, init=False, repr=False)
+    _scorer: Words | None = field(default=None, init=False, repr=False)
     _classes: int = field(default=0, init=False)
-    _vectors: Any = field(default=None, init=False, repr=False)
-    _model: Any = field(default=None, init=False, repr=False)
-    _known: NDArray[np.int64] = field(
-        default_factory=lambda: np.zeros(0, np.int64), init=False, repr=False
-    )
 
     def fit(self, rows: Content, labels: NDArray[np.integer], classes: int, seed: int) -> None:
         texts = as_texts(rows)
         self._classes = classes
-        # A label that all rows have, or none, is answered so without being learned.
-        self._known = np.unique(labels) if labels.ndim == 1 else _learnable(labels)
-        self._constant = labels[0] if labels.ndim == 2 else None
-        self._vectors = _vectorizer(texts)
-        features = self._vectors.transform(texts)
+        vectors = _vectorizer(texts)
+        features = vectors.transform(texts)
         self.chosen_c = self.c if self.c is not None else self._choose(features, labels, seed)
-        if labels.ndim == 2:
-            if len(self._known):
-                self._model = _regressions(self.chosen_c)
-                self._model.fit(features, labels[:, self._known])
-            return
-        self._model = _regressions(self.chosen_c)
-        if len(self._known) > 1:
-            self._model.fit(features, labels)
+        many = labels.ndim == 2
+        weights = np.zeros((features.shape[1], classes), np.float32)
+        # A label that all rows have, or none, is answered so without being learned.
+        known = _learnable(labels) if many else np.unique(labels)
+        bias = _certain(labels[0]) if many else np.full(classes, -np.inf)
+        if many and len(known):
+            weights[:, known], bias[known] = _learn(features, labels[:, known], self.chosen_c)
+        elif not many and len(known) > 1:
+            weights[:, known], bias[known] = _learn(features, labels, self.chosen_c)
+        elif not many:
+            bias[known] = np.inf
+        self.learned = {
+            "terms": as_bytes(vectors.get_feature_names_out()),
+            "idf": vectors.idf_,
+            "weights": weights,
+            "bias": bias,
+            "many": np.array(many),
+        }
+        self._scorer = Words(self.learned)
 
     def logits(self, rows: Content) -> NDArray[np.float64]:
         texts = as_texts(rows)
-        if self._constant is not None:
-            scores = np.tile(np.where(self._constant > 0, _CERTAIN, -_CERTAIN), (len(texts), 1))
-            if len(self._known):
-                found = self._model.decision_function(self._vectors.transform(texts))
-                scores[:, self._known] = found.reshape(len(texts), -1)
-            return np.asarray(scores, np.float64)
-        shares = np.full((len(texts), self._classes), SMALLEST)
-        if len(self._known) > 1:
-            found = self._model.predict_proba(self._vectors.transform(texts))
-            shares[:, self._known] = np.maximum(found, SMALLEST)
-        else:
-            shares[:, self._known] = 1.0
-        return np.asarray(np.log(shares))
+        assert self._scorer is not None, "call fit first"
+        return self._scorer.logits(texts)
 
     def _choose(self, features: Any, labels: NDArray[np.integer], seed: int) -> float:
         chance = np.random.default_rng(derive_seed(seed, "tfidf_logreg"))
@@ -123,6 +119,22 @@ def _learnable(labels: NDArray[np.integer]) -> NDArray[np.int64]:
     if not len(labels):
         return np.zeros(0, np.int64)
     return np.flatnonzero(labels.any(axis=0) & ~labels.all(axis=0))
+
+
+def _certain(labels: NDArray[np.integer]) -> NDArray[np.float64]:
+    return np.where(labels > 0, _CERTAIN, -_CERTAIN)
+
+
+def _learn(
+    features: Any, labels: NDArray[np.integer], c: float
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """Weights (F, K) and bias (K,) of K labels, or of the classes that there are."""
+    models = _regressions(c).fit(features, labels).estimators_
+    weights = np.concatenate([model.coef_ for model in models]).T.astype(np.float32)
+    bias = np.concatenate([model.intercept_ for model in models])
+    if labels.ndim == 1 and len(models) == 1:  # of two classes, the one that is not the other
+        return np.concatenate([-weights, weights], axis=1), np.concatenate([-bias, bias])
+    return weights, bias
 
 
 def _regressions(c: float) -> Any:

@@ -42,10 +42,20 @@ def tell_ensemble(
         f"{_gain(ensemble, metric)}",
         "",
         *table(["member", "backbone", "weight", f"{escape(metric.name)} alone"], body, numbers=2),
+        *_tell_joined(ensemble),
         *_tell_calibration(ensemble.calibration),
         *([escape(size), ""] if size else []),
         *(_tell_growth(growth, metric) if growth is not None else []),
     ]
+
+
+def _tell_joined(ensemble: EnsembleSummary) -> list[str]:
+    joined = [member for member in ensemble.members if member.baseline]
+    return [
+        f"{code(member.trial)} is a baseline: a share of {member.weight:.3f} beside the trials "
+        "scores best on those rows."
+        for member in joined
+    ] + [""] * bool(joined)
 
 
 def _tell_calibration(calibration: Calibration | None) -> list[str]:

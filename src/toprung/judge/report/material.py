@@ -19,12 +19,18 @@ from toprung.trial.space import Space, Values
 
 @dataclass(frozen=True)
 class MemberSummary:
-    """A member of the ensemble; ``score`` is its metric alone on the selection split."""
+    """A member of the ensemble.
+
+    Attributes:
+        score: its metric alone on the selection split.
+        baseline: whether it is no trial.
+    """
 
     trial: str
     weight: float
     backbone: str
     score: float | None = None
+    baseline: bool = False
 
 
 @dataclass(frozen=True)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import inspect
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from toprung.core.files import write_json, write_text
+from toprung.core.files import write_json
 from toprung.data.series import Series
 from toprung.learn.member import load_plain
 from toprung.learn.series.member import SeriesMember
 from toprung.learn.series.modality import Modality
 from toprung.ship import standalone_windows
-from toprung.ship.exporters._base import Export, described
+from toprung.ship.exporters._base import Export, copy_module, described, write_plain
 from toprung.ship.exporters._graph import compare, draw
 
 
@@ -66,6 +65,9 @@ def write_windows(export: Export, to: Path) -> list[str]:
     assert isinstance(export.rows, Series)
     for entry in export.said["members"]:
         trial = entry["trial"]
+        if entry.get("baseline"):
+            told.append(write_plain(export, trial, to))
+            continue
         member, facts = load_plain(export.source / "members" / trial)
         assert isinstance(member, SeriesMember)
         file = to / "members" / trial / "model.onnx"
@@ -76,7 +78,7 @@ def write_windows(export: Export, to: Path) -> list[str]:
         gap = compare(file, fed, expected, facts["precision"])
         told.append(f"{trial}: model.onnx; logits differ by {gap:.1e} at most.")
     write_json(to / "ensemble.json", described(export))
-    write_text(to / "predict.py", inspect.getsource(standalone_windows))
+    copy_module(standalone_windows, to, "predict")
     found = standalone_windows.Ensemble(to).predict(export.rows.arrays)
     ours = [list(a) if isinstance(a, tuple) else a for a in export.ensemble.predict(export.rows)]
     same = sum(a == b for a, b in zip(found, ours, strict=True)) / len(ours)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
-import re
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import torch
 from transformers import AutoModelForSeq2SeqLM
 
 from toprung.core.errors import FixEnvironment
-from toprung.core.files import write_json, write_text
+from toprung.core.files import write_json
 from toprung.data import rouge
 from toprung.judge import consensus
 from toprung.learn.backbone.load import save_tokenizer
@@ -20,13 +17,12 @@ from toprung.learn.member import load_plain
 from toprung.learn.summaries import spelling
 from toprung.learn.summaries.member import SummaryMember
 from toprung.ship import standalone_writer
-from toprung.ship.exporters._base import Export, described
+from toprung.ship.exporters._base import Export, copy_module, described
 from toprung.ship.merge import write_adapter
 from toprung.ship.seq2seq import as_encoder_decoder
 
 _CLOSE = 1e-3
 _WRITTEN, _COMPARED = 50, 8
-_OURS = re.compile(r"^(\s*from )toprung\.(?:\w+\.)*(\w+ import )", re.MULTILINE)
 
 
 def write_writers(export: Export, to: Path) -> list[str]:
@@ -37,9 +33,9 @@ def write_writers(export: Export, to: Path) -> list[str]:
         folder.mkdir(parents=True)
         told += _write_member(export, entry["trial"], folder)
     write_json(to / "ensemble.json", described(export))
-    _copy(standalone_writer, to / "predict.py")
+    copy_module(standalone_writer, to, "predict")
     for module in (spelling, consensus, rouge):
-        _copy(module, to / f"{module.__name__.rpartition('.')[2]}.py")
+        copy_module(module, to)
     texts = list(export.texts[:_WRITTEN])
     found, ours = standalone_writer.Ensemble(to).predict(texts), export.ensemble.predict(texts)
     same = sum(a == b for a, b in zip(found, ours, strict=True)) / len(texts)
@@ -95,8 +91,3 @@ def _sample(member: SummaryMember, texts: list[str]) -> tuple[torch.Tensor, ...]
     read = torch.linspace(0, len(vocabulary) - 1, len(texts) * 4).long().view(len(texts), 4)
     read[:, 0] = vocabulary.number(vocabulary.begin)
     return batch["input_ids"], batch["attention_mask"], read
-
-
-def _copy(module: ModuleType, to: Path) -> None:
-    """The source of a module, which finds its neighbours beside it."""
-    write_text(to, _OURS.sub(r"\1\2", inspect.getsource(module)))

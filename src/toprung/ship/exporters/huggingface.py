@@ -15,7 +15,14 @@ from toprung.core.files import write_json
 from toprung.learn.backbone.load import save_tokenizer
 from toprung.learn.member import Member
 from toprung.ship import standalone
-from toprung.ship.exporters._base import Export, Exporter, described, facts_of_head
+from toprung.ship.exporters._base import (
+    Export,
+    Exporter,
+    copy_module,
+    described,
+    facts_of_head,
+    write_plain,
+)
 from toprung.ship.exporters._writing import write_writers
 from toprung.ship.merge import Merged, merge, write_adapter
 from toprung.ship.sequence import as_sequence_classifier
@@ -29,8 +36,8 @@ class Huggingface(Exporter):
     Where the pooling is ``cls`` and the head linear, ``classifier/`` is a folder that
     ``AutoModelForSequenceClassification`` and ``pipeline`` load as it is. A LoRA member has its
     ``adapter/`` for PEFT apart. ``predict.py`` needs torch, transformers and safetensors alone,
-    and answers as the whole ensemble does. A member that writes is one ``model/`` for
-    ``AutoModelForSeq2SeqLM``.
+    and answers as the whole ensemble does, baselines among its members included. A member that
+    writes is one ``model/`` for ``AutoModelForSeq2SeqLM``.
     """
 
     forms = (("texts", "classes"), ("texts", "texts"))
@@ -41,13 +48,15 @@ class Huggingface(Exporter):
             return write_writers(export, to)
         told: list[str] = []
         for entry in export.said["members"]:
+            if entry.get("baseline"):
+                told.append(write_plain(export, entry["trial"], to))
+                continue
             folder = to / "members" / entry["trial"]
             folder.mkdir(parents=True)
             merged = merge(export.source / "members" / entry["trial"])
             told += self._write_member(export, merged, folder)
         write_json(to / "ensemble.json", described(export))
-        source = Path(standalone.__file__).read_text(encoding="utf-8")
-        (to / "predict.py").write_text(source, encoding="utf-8")
+        copy_module(standalone, to, "predict")
         return [*told, _check_ensemble(export, to)]
 
     def _write_member(self, export: Export, merged: Merged, folder: Path) -> list[str]:
@@ -108,6 +117,7 @@ def _check_ensemble(export: Export, to: Path) -> str:
             "precision"
         ]
         for e in export.said["members"]
+        if not e.get("baseline")
     }
     allowed = max(_CLOSE[name] for name in precision)
     if gap > allowed:
