@@ -156,3 +156,42 @@ def test_two_hundred_candidates_take_less_than_measuring_each_of_them_once() -> 
     for name in list(logits)[:50]:
         measure(logits[name], labels)
     assert taken < 4 * (time.process_time() - start)
+
+
+def mix(trials: dict[str, np.ndarray], plain: dict[str, np.ndarray], labels: np.ndarray) -> dict:
+    weights = {name: 1 / len(trials) for name in trials}
+    return mix_in(weights, trials, plain, labels, metric=ACCURACY, task=SingleLabel())
+
+
+def test_a_baseline_that_errs_apart_is_mixed_in_and_the_whole_gains() -> None:
+    logits, labels = candidates(4, rows=2000)
+    trials = {name: logits[name] for name in ("t0000", "t0001", "t0002")}
+    weights = mix(trials, {"words": logits["t0003"]}, labels)
+    assert 0 < weights["words"] < 1
+    assert sum(weights.values()) == pytest.approx(1)
+    assert list(weights.values()) == sorted(weights.values(), reverse=True)
+    assert len({round(weights[name], 12) for name in trials}) == 1
+    task = SingleLabel()
+    before = measure(task.logits(blend(trials, dict.fromkeys(trials, 1 / 3), task)), labels)
+    after = measure(task.logits(blend(logits | {"words": logits["t0003"]}, weights, task)), labels)
+    assert after["accuracy"] > before["accuracy"]
+
+
+def test_a_baseline_that_only_harms_is_left_out() -> None:
+    logits, labels = candidates(2)
+    wrong = -20 * np.eye(4)[labels]
+    assert mix(logits, {"majority": wrong}, labels) == {"t0000": 0.5, "t0001": 0.5}
+
+
+def test_each_baseline_is_given_a_share_of_what_stands_already() -> None:
+    logits, labels = candidates(5, rows=2000, seed=3)
+    trials = {name: logits[name] for name in ("t0000", "t0001")}
+    one = mix(trials, {"a": logits["t0002"]}, labels)
+    both = mix(trials, {"a": logits["t0002"], "b": logits["t0003"]}, labels)
+    assert both["b"] > 0
+    assert both["a"] == pytest.approx(one["a"] * (1 - both["b"]))
+
+
+def test_a_baseline_as_good_as_the_trials_does_not_replace_them() -> None:
+    logits, labels = candidates(1)
+    assert mix(logits, {"same": logits["t0000"].copy()}, labels) == {"t0000": 1.0}

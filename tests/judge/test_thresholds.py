@@ -16,14 +16,48 @@ def predictions(rows: int, shares: list[float], seed: int = 1) -> tuple[np.ndarr
     return 1 / (1 + np.exp(-logits)), labels
 
 
-def test_no_threshold_on_a_grid_is_better() -> None:
-    probabilities, labels = predictions(800, [0.1, 0.4])
-    fitted = fit_thresholds(probabilities, labels, ["a", "b"])
-    for c, value in enumerate(fitted.values):
-        own = f1_score(labels[:, c], probabilities[:, c] >= value)
-        for other in np.linspace(0.01, 0.99, 99):
-            assert f1_score(labels[:, c], probabilities[:, c] >= other) <= own + 1e-12
-        assert own > f1_score(labels[:, c], probabilities[:, c] >= 0.5)
+@pytest.mark.parametrize("share", [0.1, 0.4])
+def test_no_threshold_of_a_single_class_is_better(share: float) -> None:
+    probabilities, labels = predictions(800, [share])
+    fitted = fit_thresholds(probabilities, labels, ["a"])
+    own = f1_score(labels, probabilities >= fitted.values[0])
+    for other in np.linspace(0.01, 0.99, 99):
+        assert f1_score(labels, probabilities >= other) <= own + 1e-12
+    assert own > f1_score(labels, probabilities >= 0.5)
+
+
+def own_threshold(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    return fit_thresholds(probabilities.reshape(-1, 1), labels.reshape(-1, 1), ["a"]).values[0]
+
+
+def test_fifty_positive_rows_of_its_own_weigh_as_much_as_what_all_classes_say() -> None:
+    probabilities, labels = predictions(500, [0.3, 0.3])
+    probabilities[:, 1] **= 3
+    labels[np.flatnonzero(labels[:, 0])[50:], 0] = 0
+    fitted = fit_thresholds(probabilities, labels, ["fifty", "many"])
+    assert fitted.positives[0] == 50
+    own, shared = (
+        own_threshold(probabilities[:, 0], labels[:, 0]),
+        own_threshold(probabilities.ravel(), labels.ravel()),
+    )
+    assert own != shared
+    assert fitted.values[0] == pytest.approx((own + shared) / 2)
+
+
+def test_thresholds_of_rare_classes_carry_over_better_than_their_own_best_ones() -> None:
+    gains = []
+    for seed in range(10):
+        probabilities, labels = predictions(2300, [0.05] * 20, seed)
+        here, there = slice(0, 300), slice(300, None)
+        names = [str(c) for c in range(20)]
+        fitted = fit_thresholds(probabilities[here], labels[here], names).values
+        own = [own_threshold(probabilities[here, c], labels[here, c]) for c in range(20)]
+        scores = [
+            f1_score(labels[there], probabilities[there] >= np.array(values), average="macro")
+            for values in (fitted, own)
+        ]
+        gains.append(scores[0] - scores[1])
+    assert min(gains) > 0
 
 
 def test_the_curve_is_that_of_scikit_learn() -> None:

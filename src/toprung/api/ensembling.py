@@ -22,7 +22,7 @@ from toprung.core.later import later
 from toprung.data import tasks
 from toprung.judge import baselines
 from toprung.judge.calibrate import Calibration, apply_temperature, calibrate
-from toprung.judge.ensembles._base import blend
+from toprung.judge.ensembles._base import Blend, blend
 from toprung.judge.ensembles._mixing import mix_in
 from toprung.judge.finalists import choose_finalists, member_report
 from toprung.judge.leaderboard import rank_trials, write_leaderboard
@@ -127,7 +127,7 @@ def _candidates(run: Run, trials: Sequence[str]) -> list[str]:
 
 def _learn_plain(run: Run) -> dict[str, MeasuredBaseline]:
     """The baselines that take part in the ensemble."""
-    if not run.method.baselines:
+    if not (isinstance(run.method, Blend) and run.method.baselines):
         return {}
     joining = [c.name for c in run.spec.baselines if baselines.registry.get(c.name).joins]
     return {name: learn_baseline(run, name) for name in joining}

@@ -14,6 +14,8 @@ THRESHOLDS = "thresholds"
 """Name of the split that they are fitted on."""
 FEWEST_POSITIVES = 10
 """A class with fewer positive rows shares one threshold with the others of its kind."""
+_PRIOR_POSITIVES = 50
+"""How many positive rows of its own weigh as much as the threshold that all classes share."""
 
 
 @dataclass(frozen=True)
@@ -34,11 +36,12 @@ class Thresholds:
 def fit_thresholds(
     probabilities: Floats, labels: NDArray[np.integer], names: Sequence[str]
 ) -> Thresholds:
-    """The threshold of each class that gives it the highest F1.
+    """The threshold of each class that gives it the highest F1, drawn to the one that all share.
 
-    A class with fewer than ten positive rows has none of its own: a threshold fitted on so few
-    says more of them than of the class. Such classes share the one value that gives all classes
-    together, each row and class counted once, the highest F1.
+    That one gives all classes together, each row and class counted once, the highest F1. A class
+    with n positive rows has the mean of its own and the shared one, weighed n to 50: fitted on few
+    rows, a threshold says more of them than of the class (DECISIONS.md has what that is worth).
+    With fewer than ten it has the shared one.
 
     Args:
         probabilities: (N, C) calibrated, of rows that nothing was trained or chosen on.
@@ -54,10 +57,12 @@ def fit_thresholds(
     positives = labels.sum(axis=0)
     few = positives < FEWEST_POSITIVES
     values = np.full(len(names), 0.5)
-    if few.any() and labels.any():
-        values[few] = _best(probabilities.ravel(), labels.ravel())
+    if labels.any():
+        values[:] = _best(probabilities.ravel(), labels.ravel())
     for number in np.flatnonzero(~few):
-        values[number] = _best(probabilities[:, number], labels[:, number])
+        own = _best(probabilities[:, number], labels[:, number])
+        trust = positives[number] / (positives[number] + _PRIOR_POSITIVES)
+        values[number] += trust * (own - values[number])
     return Thresholds(
         tuple(float(value) for value in values),
         tuple(int(count) for count in positives),

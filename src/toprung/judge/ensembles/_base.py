@@ -28,15 +28,12 @@ class Ensemble(ABC):
         candidates: configurations that are trained to the full resource for it.
         seeds: times each of them is trained, with another seed.
         rows: ``train``, or ``all`` to train on the rows that ``train_rows`` left out as well.
-        baselines: whether the baselines that can join take part, each with the share that scores
-            best; see ``mix_in``.
         answers: what it chooses among: ``classes``, or ``texts``.
     """
 
     candidates: int = 8
     seeds: int = 1
     rows: Literal["train", "all"] = "train"
-    baselines: bool = False
     answers: ClassVar[str] = "classes"
 
     def __post_init__(self) -> None:
@@ -46,8 +43,6 @@ class Ensemble(ABC):
                 raise ValueError(f"{name}: {value} is below 1.")
         if self.rows not in ("train", "all"):
             raise ValueError(f"rows: {self.rows!r} is neither 'train' nor 'all'.")
-        if self.baselines and self.answers == "texts":
-            raise ValueError("baselines: none that writes can join.")
 
     @abstractmethod
     def weigh(
@@ -64,6 +59,18 @@ class Ensemble(ABC):
         Raises:
             GiveUp: no candidate has usable predictions.
         """
+
+
+@dataclass(frozen=True, kw_only=True)
+class Blend(Ensemble):
+    """A method whose members' probabilities are added, so that a baseline's can be as well.
+
+    Attributes:
+        baselines: whether the baselines that can join take part, each with the share that scores
+            best; see ``mix_in``.
+    """
+
+    baselines: bool = False
 
 
 def usable_probabilities(logits: Mapping[str, Floats], task: Task) -> dict[str, Floats]:

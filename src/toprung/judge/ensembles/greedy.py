@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from toprung.data.tasks._base import Task
 from toprung.judge.ensembles._base import (
-    Ensemble,
+    Blend,
     Floats,
     Labels,
     blend,
@@ -21,7 +21,7 @@ _ROUNDS_A_MEMBER = 5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Greedy(Ensemble):
+class Greedy(Blend):
     """Greedy selection with replacement.
 
     It begins with the best single candidate and takes five picks for each member allowed; the

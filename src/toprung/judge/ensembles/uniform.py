@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from toprung.data.tasks._base import Task
-from toprung.judge.ensembles._base import Ensemble, Floats, Labels, usable_probabilities
+from toprung.judge.ensembles._base import Blend, Floats, Labels, usable_probabilities
 from toprung.judge.ensembles._contest import Contest
 from toprung.trial.report import Metric
 
 
 @dataclass(frozen=True, kw_only=True)
-class Uniform(Ensemble):
+class Uniform(Blend):
     """The mean of the best candidates' probabilities.
 
     Unlike ``greedy`` it may score worse than the best single candidate.
