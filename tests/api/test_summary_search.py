@@ -18,9 +18,14 @@ from typer.testing import CliRunner
 
 from toprung.api import Search
 from toprung.api.opening import Settings
+from toprung.api.timing import sample_plan
 from toprung.cli.main import app
 from toprung.core.errors import FixData, FixSpec
+from toprung.data.load import load_dataset
+from toprung.learn.device import Measured
+from toprung.learn.paces import measure_paces
 from toprung.spec.load import load_spec
+from toprung.trial.config import TrialConfig
 from toprung.trial.journal import read_events
 
 SPACE: dict[str, Any] = {
@@ -182,3 +187,16 @@ def test_what_writes_is_refused_where_classes_are_answered() -> None:
         with pytest.raises(FixSpec) as raised:
             load_spec("quickstart", [override])
         assert told in str(raised.value)
+
+
+def test_the_forecast_knows_that_a_frozen_encoder_reads_each_text_once(spec: Path) -> None:
+    found = load_spec(str(spec), ["space.adapter=frozen"])
+    data = load_dataset(found.data, found.seed)
+    values = {"adapter": "frozen", "backbone": "minilm2minilm", "backbone.minilm2minilm.depth": 1}
+    rest = {"batch_size": 8, "max_length": 40, "max_target_length": 14, "warmup_steps": 2}
+    (pace,) = measure_paces(
+        sample_plan(found, data, Measured("float32", "cpu", 1)),
+        [TrialConfig("t0001", {**values, **rest}, 1)],
+    )
+    # One vector of 384 numbers a token, of texts of 16 tokens and more.
+    assert pace.cache_bytes > 16 * 384 * 2

@@ -31,9 +31,11 @@ class RowInputs(ABC):
 
     Attributes:
         device: of the model.
+        prefix: what frozen layers make of the rows; None where nothing is kept.
     """
 
     device: torch.device
+    prefix: Prefix | None = None
 
     @property
     @abstractmethod

@@ -17,7 +17,6 @@ from toprung.core.memory import resident_bytes
 from toprung.learn.batches import Position, cut
 from toprung.learn.checkpoint import PARTIAL
 from toprung.learn.evaluate import predict
-from toprung.learn.inputs import Inputs
 from toprung.learn.plan import Plan
 from toprung.learn.run import Run
 from toprung.trial.config import Assignment, TrialConfig
@@ -115,8 +114,7 @@ def _warm(own: Plan, run: Run, config: TrialConfig) -> tuple[Plan, Run, float]:
         Plan and run, those of fewer rows where they are others, and the seconds of a row that was
         not in the cache before; 0 without a cache.
     """
-    fed = run.loop.feed.inputs
-    if not isinstance(fed, Inputs) or fed.prefix is None:
+    if run.loop.feed.inputs.prefix is None:
         _train(run, 2 * run.loop.feed.batches.size)
         return own, run, 0.0
     enough = max(_FEWEST_ROWS, int(_FIRST_PASS_SECONDS / _train(run, 1)[0]))

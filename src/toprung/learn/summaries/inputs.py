@@ -10,6 +10,7 @@ import torch
 from toprung.learn.batches import Rows, collate
 from toprung.learn.device import place
 from toprung.learn.inputs import Inputs, RowInputs
+from toprung.learn.prefix import Prefix
 from toprung.learn.summaries.model import Writer
 from toprung.learn.summaries.vocabulary import Vocabulary
 from toprung.learn.tokens import Tokens
@@ -34,6 +35,10 @@ class SummaryInputs(RowInputs):
     @property
     def device(self) -> torch.device:  # type: ignore[override]
         return self.source.device
+
+    @property
+    def prefix(self) -> Prefix | None:  # type: ignore[override]
+        return self.source.prefix
 
     @property
     def lengths(self) -> Rows:
