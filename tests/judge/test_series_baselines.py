@@ -14,6 +14,7 @@ from toprung.core.seeds import derive_seed
 from toprung.data.series import Series
 from toprung.judge.baselines import registry
 from toprung.judge.baselines._base import Baseline
+from toprung.judge.baselines._plain import Windows as Scorer
 from toprung.judge.baselines._plain import flat_features
 
 NAMES = [name for name in registry.names() if "series" in registry.get(name).reads]
@@ -102,3 +103,33 @@ def test_a_baseline_of_series_survives_one_class_and_one_step(name: str) -> None
 def test_the_baseline_of_texts_refuses_windows() -> None:
     with pytest.raises(TypeError, match="reads texts, not windows"):
         registry.get("tfidf_logreg")().logits(Series({"acc": np.ones((3, 1, 1), np.float32)}))
+
+
+@pytest.mark.parametrize(
+    ("name", "harm"),
+    [
+        ("features_boosting", {"left": np.array([5, 10**9])}),
+        ("features_boosting", {"feature": np.full(2, 10**6)}),
+        ("features_boosting", {"root": np.array([-1])}),
+        ("features_boosting", {"start": np.zeros(5)}),
+        ("features_boosting", {"leaf": np.ones(2)}),
+        ("features_boosting", "circle"),
+        ("features_logreg", {"weights": np.zeros((3, 1))}),
+        ("features_logreg", {"mean": np.zeros(3)}),
+        ("features_logreg", {"classes": np.array([0, 7])}),
+        ("features_logreg", {"shapes": np.array([[12, -2], [6, 1]])}),
+        ("features_logreg", {"shapes": np.array([[12, 2]])}),
+    ],
+)
+def test_arrays_that_do_not_fit_together_are_refused(
+    name: str, harm: dict[str, np.ndarray] | str, windows: Windows
+) -> None:
+    options = {"iterations": 2} if name == "features_boosting" else {}
+    baseline = registry.get(name)(**options)
+    baseline.fit(*rows_of(windows, 60, 1), classes=2, seed=1)
+    Scorer(baseline.learned)
+    if isinstance(harm, str):
+        nodes = len(baseline.learned["leaf"])
+        harm = {"leaf": np.zeros(nodes, bool), "left": np.zeros(nodes, int)}
+    with pytest.raises(ValueError):  # noqa: PT011 - also of zip, whose words are not ours
+        Scorer(baseline.learned | harm)

@@ -86,7 +86,7 @@ def test_it_predicts_the_same_after_loading_and_in_the_exports(
     np.testing.assert_allclose(answered, joined.predict_proba(TEXTS), atol=2e-5)
 
 
-@pytest.mark.parametrize("harm", ["pickle", "half", "name", "format"])
+@pytest.mark.parametrize("harm", ["pickle", "half", "name", "format", "idf", "labels", "bomb"])
 def test_a_file_that_is_not_as_it_was_written_is_refused_in_words(folder: Path, harm: str) -> None:
     member = folder / "members" / NAME
     learned = member / "learned.npz"
@@ -94,6 +94,16 @@ def test_a_file_that_is_not_as_it_was_written_is_refused_in_words(folder: Path, 
         np.savez(learned, terms=np.array([{"a": 1}], dtype=object))
     elif harm == "half":
         learned.write_bytes(learned.read_bytes()[:1000])
+    elif harm in ("idf", "labels", "bomb"):
+        with np.load(learned) as file:
+            arrays = dict(file)
+        if harm == "idf":
+            arrays["idf"] = arrays["idf"][:-1]
+        elif harm == "labels":
+            arrays |= {"weights": arrays["weights"][:, :2], "bias": arrays["bias"][:2]}
+        else:
+            arrays["terms"] = np.zeros(1 << 27, np.uint8)
+        np.savez_compressed(learned, **arrays)
     elif harm == "name":
         np.savez(learned, other=np.zeros(3))
     else:

@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 
 from toprung.core.errors import FixEnvironment
 from toprung.core.files import new_folder, read_json, write_json
+from toprung.data.npz_member import DAMAGES, NotAnArray, read_member
 from toprung.data.series import Content, Series
 from toprung.judge.baselines._base import as_series, as_texts
 from toprung.judge.baselines._plain import Windows, Words
 
 PLAIN, LEARNED = "baseline.json", "learned.npz"
 _FORMAT = 1
-_FOREIGN = (OSError, ValueError, LookupError, TypeError, AttributeError, zipfile.BadZipFile)
+_FOREIGN = (OSError, AttributeError, zipfile.BadZipFile, NotAnArray, *DAMAGES)
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def save_plain(
         label_names: of its scores.
     """
     with new_folder(to) as aside:
-        np.savez_compressed(aside / LEARNED, allow_pickle=False, **learned)
+        np.savez(aside / LEARNED, allow_pickle=False, **learned)
         said = {"format": _FORMAT, "baseline": name, "label_names": list(label_names)}
         write_json(aside / PLAIN, said)
 
@@ -81,10 +82,16 @@ def load_plain_member(path: Path) -> PlainMember:
         said = read_json(path / PLAIN)
         if said["format"] != _FORMAT:
             raise ValueError(f"format {said['format']!r} is not {_FORMAT}")
-        with np.load(path / LEARNED, allow_pickle=False) as file:
-            learned = {name: file[name] for name in file.files}
+        with zipfile.ZipFile(path / LEARNED) as archive:
+            learned = {
+                one.filename.removesuffix(".npy"): read_member(archive, one)
+                for one in archive.infolist()
+            }
         scorer = Words(learned) if "terms" in learned else Windows(learned)
-        return PlainMember(str(said["baseline"]), tuple(map(str, said["label_names"])), scorer)
+        names = tuple(map(str, said["label_names"]))
+        if scorer.outputs != len(names):
+            raise ValueError(f"{scorer.outputs} scores are not those of {len(names)} labels")
+        return PlainMember(str(said["baseline"]), names, scorer)
     except _FOREIGN as error:
         raise FixEnvironment(
             f"{path} is no baseline that toprung wrote ({type(error).__name__}: {error}); copy the "

@@ -23,6 +23,7 @@ SMALLEST = 1e-12
 _LAST = 4
 _DEEPEST = 256
 _AT_ONCE = 256
+_LARGEST, _NUMBERS = 1 << 20, 14
 _WORD = re.compile(r"\b\w\w+\b")
 
 
@@ -33,6 +34,9 @@ class Words:
         learned: ``terms`` (bytes of all F terms, a line each), ``idf`` (F,), ``weights`` (F, C),
             ``bias`` (C,), and ``many``, whether a row may have several labels.
 
+    Raises:
+        LookupError, ValueError: arrays are missing, or do not fit together.
+
     Source: scikit-learn's ``TfidfVectorizer`` with ``sublinear_tf``, and ``OneVsRestClassifier``.
     """
 
@@ -41,6 +45,9 @@ class Words:
         self._places = {term: place for place, term in enumerate(terms)}
         self._idf, self._weights = learned["idf"], learned["weights"]
         self._bias, self._many = learned["bias"], bool(learned["many"])
+        self.outputs = len(self._bias)
+        _check(self._idf.shape == (len(terms),))
+        _check(self._weights.shape == (len(terms), self.outputs))
 
     def logits(self, texts: Sequence[str]) -> Floats:
         """Scores of N texts, (N, C)."""
@@ -71,6 +78,9 @@ class Windows:
             the nodes of all trees: ``feature``, ``threshold``, ``left``, ``right``,
             ``missing_left``, ``leaf``, ``value`` and the ``root`` of each tree. Two classes may
             have the one score of the second.
+
+    Raises:
+        LookupError, ValueError: arrays are missing, or do not fit together.
     """
 
     def __init__(self, learned: Arrays) -> None:
@@ -80,6 +90,33 @@ class Windows:
             name: (int(steps), int(channels))
             for name, (steps, channels) in zip(names, learned["shapes"], strict=True)
         }
+        self.outputs = int(learned["outputs"])
+        _check(all(0 < size <= _LARGEST for shape in self.shapes.values() for size in shape))
+        _check(_lie_below(learned["classes"], self.outputs) and len(learned["classes"]) > 0)
+        if len(learned["classes"]) > 1:
+            width = sum(_NUMBERS * (channels + 1) for _, channels in self.shapes.values())
+            self._check_trees(width) if "root" in learned else self._check_regression(width)
+
+    def _check_trees(self, width: int) -> None:
+        tree = self._learned
+        nodes, roots = len(tree["leaf"]), tree["root"]
+        names = ("feature", "threshold", "left", "right", "missing_left", "value")
+        _check(all(tree[name].shape == (nodes,) for name in names))
+        _check(tree["leaf"].dtype == bool and self._fits(len(tree["start"])))
+        _check(all(_lie_below(tree[name], nodes) for name in ("left", "right", "root")))
+        # A child lies behind its parent, so that no way runs in a circle.
+        onward = np.minimum(tree["left"], tree["right"]) > np.arange(nodes)
+        _check(bool((tree["leaf"] | onward).all()))
+        _check(_lie_below(tree["feature"], width) and len(roots) % len(tree["start"]) == 0)
+
+    def _check_regression(self, width: int) -> None:
+        one = self._learned
+        _check(one["mean"].shape == one["scale"].shape == (width,) and self._fits(len(one["bias"])))
+        _check(one["weights"].shape == (width, len(one["bias"])))
+
+    def _fits(self, scores: int) -> bool:
+        classes = len(self._learned["classes"])
+        return scores == classes or (scores == 1 and classes == 2)
 
     def logits(self, arrays: Arrays) -> Floats:
         """Scores of N windows, (N, C); a modality that is missing is NaN, or not there."""
@@ -88,8 +125,8 @@ class Windows:
             name: arrays.get(name, np.full((rows, *shape), np.nan, np.float32))
             for name, shape in self.shapes.items()
         }
-        classes, outputs = self._learned["classes"], int(self._learned["outputs"])
-        found = np.full((rows, outputs), SMALLEST)
+        classes = self._learned["classes"]
+        found = np.full((rows, self.outputs), SMALLEST)
         if len(classes) == 1:
             found[:, classes] = 1.0
             return np.asarray(np.log(found))
@@ -167,6 +204,16 @@ def _of_channels(array: NDArray[Any]) -> Floats:
         values[:, -1],
     ]
     return np.concatenate(parts, axis=1)
+
+
+def _lie_below(numbers: NDArray[Any], limit: int) -> bool:
+    whole = numbers.dtype.kind in "iu"
+    return whole and bool(((numbers >= 0) & (numbers < limit)).all())
+
+
+def _check(fits: bool) -> None:
+    if not fits:
+        raise ValueError("its arrays do not fit together")
 
 
 def as_bytes(lines: Sequence[str]) -> NDArray[np.uint8]:
