@@ -61,6 +61,7 @@ def spec(
         space=SPACE,
         metric="positive_f1",
         resource={"unit": "epochs", "min": 2, "max": 4},
+        ensemble={"uniform": {"members": 2, "candidates": 2, "baselines": True}},
     )
 
 
@@ -167,7 +168,9 @@ def test_the_export_predicts_in_a_process_that_has_numpy_and_onnxruntime_alone(
     assert "python predict.py windows.npz" in (moved / "README.md").read_text(encoding="utf-8")
     given = rows(windows, "acc", "gyro")
     given.arrays["gyro"][3:9] = np.nan
-    block = "import sys, runpy; sys.modules.update(toprung=None, torch=None); sys.argv.pop(0); "
+    assert (moved / "members" / "features_logreg" / "learned.npz").is_file()
+    block = "import sys, runpy; sys.modules.update(toprung=None, torch=None, sklearn=None); "
+    block += "sys.argv.pop(0); sys.path.insert(0, sys.argv[0].rpartition('/')[0]); "
     code = block + "runpy.run_path(sys.argv[0], run_name='__main__')"
 
     def predict(**arrays: Any) -> subprocess.CompletedProcess[str]:
