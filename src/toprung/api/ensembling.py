@@ -55,19 +55,9 @@ def ensemble(run: Run) -> None:
         raise GiveUp("No trial reached the last rung, so there is nothing to build from.")
     plain = _learn_plain(run)
     logits = {name: _logits(run, plain, name, "selection") for name in [*candidates, *plain]}
-    labels = run.dataset.splits["selection"].labels
-    task = run.dataset.task
-    trained = {trial: logits[trial] for trial in candidates}
-    weights = mix_in(
-        run.method.weigh(trained, labels, run.metric, task),
-        trained,
-        {name: logits[name] for name in plain},
-        labels,
-        metric=run.metric,
-        task=task,
-    )
-    blended = blend(logits, weights, task)
-    calibration = calibrate(blended, labels, task)
+    weights = _weigh(run, plain, logits)
+    blended = blend(logits, weights, run.dataset.task)
+    calibration = calibrate(blended, run.dataset.splits["selection"].labels, run.dataset.task)
     # What an earlier ensemble predicted is no word on this one.
     shutil.rmtree(run.folder.predictions, ignore_errors=True)
     said = _save(run, plain, weights, calibration)
@@ -131,6 +121,16 @@ def _learn_plain(run: Run) -> dict[str, MeasuredBaseline]:
         return {}
     joining = [c.name for c in run.spec.baselines if baselines.registry.get(c.name).joins]
     return {name: learn_baseline(run, name) for name in joining}
+
+
+def _weigh(run: Run, plain: Plain, logits: Mapping[str, Floats]) -> dict[str, float]:
+    labels, task = run.dataset.splits["selection"].labels, run.dataset.task
+    trained = {name: found for name, found in logits.items() if name not in plain}
+    weights = run.method.weigh(trained, labels, run.metric, task)
+    if not plain:
+        return weights
+    others = {name: logits[name] for name in plain}
+    return mix_in(weights, trained, others, labels, metric=run.metric, task=task)
 
 
 def _logits(run: Run, plain: Plain, name: str, split: str) -> Floats:
