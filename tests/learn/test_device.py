@@ -3,6 +3,7 @@ from __future__ import annotations
 import ctypes
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -164,16 +165,16 @@ def test_memory_goes_back_to_the_card_alone(monkeypatch: pytest.MonkeyPatch) -> 
 
 HOLES = """
 import torch
-from toprung.core.memory import resident_bytes, trim_heap
+from toprung.core.memory import held_bytes, trim_heap
 trim_heap()
 parts = [torch.ones(16_384) for _ in range(4_000)]  # of 64 KiB: too small for pages of their own
 kept = parts[::8]
-full = resident_bytes()
+full = held_bytes()
 del parts
 trim_heap(1 << 40)
-print(full - resident_bytes(), end=" ")
+print(full - held_bytes(), end=" ")
 trim_heap(1 << 20)
-print(full - resident_bytes())
+print(full - held_bytes())
 """
 
 
@@ -182,3 +183,25 @@ def test_holes_in_the_heap_are_given_back_where_the_process_has_grown() -> None:
     ran = subprocess.run([sys.executable, "-c", HOLES], capture_output=True, text=True, check=True)
     before, after = map(int, ran.stdout.split())
     assert before < 64 << 20 < 192 << 20 < after
+
+
+MAPPED = """
+import sys
+import numpy as np
+from toprung.core.memory import held_bytes
+before = held_bytes()
+file = np.memmap(sys.argv[1], np.uint8, "r")
+total = int(file[::4096].sum())
+print(held_bytes() - before, end=" ")
+own = np.ones(96 << 20, np.uint8)
+print(held_bytes() - before)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").is_file(), reason="the system does not say")
+def test_pages_of_a_mapped_file_are_no_memory_that_a_process_holds(tmp_path: Path) -> None:
+    (tmp_path / "cache").write_bytes(bytes(96 << 20))
+    code = [sys.executable, "-c", MAPPED, str(tmp_path / "cache")]
+    ran = subprocess.run(code, capture_output=True, text=True, check=True)
+    mapped, own = map(int, ran.stdout.split())
+    assert mapped < 32 << 20 < 80 << 20 < own

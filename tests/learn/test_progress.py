@@ -89,7 +89,7 @@ def test_memory_is_given_back_where_it_grows_beyond_what_steps_take(
 ) -> None:
     held = iter([2.3, 2.5, 2.9, 2.0, 2.4, 2.6, 2.2])
     trims: list[int] = []
-    monkeypatch.setattr(memory, "resident_bytes", lambda: int(next(held) * 2**30))
+    monkeypatch.setattr(memory, "held_bytes", lambda: int(next(held) * 2**30))
     monkeypatch.setattr(memory, "trim_heap", trims.append)
     watch = memory.HeapWatch()
     grown = []

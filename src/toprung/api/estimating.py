@@ -16,7 +16,7 @@ from toprung.api.timing import baseline_seconds, measure_beside, sample_plan
 from toprung.api.training import device_of
 from toprung.core.clock import SystemClock
 from toprung.core.files import write_json
-from toprung.core.memory import resident_bytes
+from toprung.core.memory import held_bytes
 from toprung.data.dataset import Dataset
 from toprung.data.load import load_dataset
 from toprung.judge.forecast import MEMORY_UNCERTAINTY, Forecast, Range, RungForecast
@@ -182,7 +182,7 @@ def _forecast(
     ends = [run.end + before[len(run.closings) - 1] + finish for run in runs]
     of_trial = max(pace.memory_bytes for pace in known.paces.values())
     memory = of_trial * known.slots
-    memory += resident_bytes() + (0 if known.started == 0 else _RAY_BYTES)
+    memory += held_bytes() + (0 if known.started == 0 else _RAY_BYTES)
     disk = [_disk_bytes(spec, known, run.history) for run in runs]
     return Forecast(
         seconds=Range.of(ends, unsure),

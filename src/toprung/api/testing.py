@@ -59,13 +59,13 @@ def open_test(run: Run) -> Verdicts:
     if alone is None:
         alone = _predict_trial(run, best.trial, split.content)
     calibrated = apply_temperature(blend(logits, loaded.weights, task), loaded.temperature, task)
-    trials = run.driver.history.trials
+    trials, count = run.driver.history.trials, len(loaded.weights)
     contenders = [
         Contender(
             ENSEMBLE,
             task.logits(calibrated),
             _seconds(run, loaded.weights),
-            f"{len(loaded.weights)} members",
+            f"{count} member{'s' * (count != 1)}",
             loaded.thresholds,
         ),
         Contender(

@@ -8,13 +8,18 @@ from pathlib import Path
 
 _WORTH, _MUCH = 256 << 20, 512 << 20
 _held = 0
-"""Resident bytes when memory was last given back."""
+"""Bytes that were held when memory was last given back."""
 
 
-def resident_bytes() -> int:
-    """Memory that this process holds now; 0 where the system does not say."""
+def held_bytes() -> int:
+    """Memory that this process alone holds now; 0 where the system does not say.
+
+    Pages of files that it maps, such as caches of many GiB, are not among it: the system takes
+    them back where memory is short.
+    """
     try:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+        fields = Path("/proc/self/statm").read_text(encoding="ascii").split()
+        pages = int(fields[1]) - int(fields[2])
     except (OSError, ValueError, IndexError):
         return 0
     return pages * os.sysconf("SC_PAGE_SIZE")
@@ -30,14 +35,14 @@ def trim_heap(grown: int = _WORTH) -> None:
         grown: does nothing where this process has grown by fewer bytes since the last time.
     """
     global _held
-    now = resident_bytes()
+    now = held_bytes()
     _held = min(_held, now)  # what has shrunk by itself may grow from there
     if now < _held + grown:
         return
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)
-    _held = resident_bytes()
+    _held = held_bytes()
 
 
 class HeapWatch:
@@ -51,7 +56,7 @@ class HeapWatch:
 
     def look(self) -> None:
         """Trims where this process holds half a GiB more than one look after the last trim."""
-        held = resident_bytes()
+        held = held_bytes()
         if not self._usual:
             # What steps take is known one look after memory was given back, not at once.
             self._usual = held

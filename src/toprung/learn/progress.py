@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from toprung.core.clock import Clock
-from toprung.core.memory import HeapWatch, resident_bytes
+from toprung.core.memory import HeapWatch, held_bytes
 from toprung.learn.loop import Loop
 
 SECONDS_BETWEEN = 10.0
@@ -75,7 +75,7 @@ class ProgressLog:
             "learning_rate": loop.optimizer.rate,
             "rows_per_second": round(pace, 2),
             "cpu": round((_cpu_seconds() - self._cpu) / seconds, 2),
-            "memory_bytes": resident_bytes(),
+            "memory_bytes": held_bytes(),
             "disk_free_bytes": _disk_free(self._path),
             "eta_seconds": round(max(0, self._of - examples) / max(1e-9, pace), 1),
             "time": self._clock.stamp(),
