@@ -68,13 +68,23 @@ def test_trees_and_regressions_score_as_those_of_scikit_learn_do(
         "features_logreg": make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)),
     }
     new, _ = rows_of(windows, 50, 2)
+    blank = flat_features(new.arrays)
+    gone = np.zeros(blank.shape, bool)
+    gone[:25, : flat_features({"first": next(iter(new.arrays.values()))}).shape[1]] = True
+    array = next(iter(new.arrays.values()))
+    array[:25] = np.nan
+    # Trees know a way for what is missing; to a regression it is at its mean.
+    blank = {
+        "features_boosting": np.where(gone, np.nan, blank),
+        "features_logreg": np.where(gone, features.mean(axis=0), blank),
+    }
     for name, model in models.items():
         options = {"iterations": 10} if name == "features_boosting" else {}
         baseline = registry.get(name)(**options)
         baseline.fit(series, labels, classes=classes, seed=1)
         model.fit(features, labels)
         found = np.exp(baseline.logits(new))
-        np.testing.assert_allclose(found, model.predict_proba(flat_features(new.arrays)), atol=1e-9)
+        np.testing.assert_allclose(found, model.predict_proba(blank[name]), atol=1e-9)
 
 
 @pytest.mark.parametrize("name", ["features_logreg", "features_boosting"])
@@ -108,12 +118,15 @@ def test_the_baseline_of_texts_refuses_windows() -> None:
 @pytest.mark.parametrize(
     ("name", "harm"),
     [
-        ("features_boosting", {"left": np.array([5, 10**9])}),
-        ("features_boosting", {"feature": np.full(2, 10**6)}),
+        ("features_boosting", {"left": 10**9}),
+        ("features_boosting", {"right": 10**9}),
+        ("features_boosting", {"feature": 10**6}),
+        ("features_boosting", {"feature": -1}),
         ("features_boosting", {"root": np.array([-1])}),
         ("features_boosting", {"start": np.zeros(5)}),
-        ("features_boosting", {"leaf": np.ones(2)}),
-        ("features_boosting", "circle"),
+        ("features_boosting", {"leaf": 1.0}),
+        ("features_boosting", {"leaf": False, "left": 0}),
+        ("features_boosting", {"value": np.zeros(2)}),
         ("features_logreg", {"weights": np.zeros((3, 1))}),
         ("features_logreg", {"mean": np.zeros(3)}),
         ("features_logreg", {"classes": np.array([0, 7])}),
@@ -122,14 +135,16 @@ def test_the_baseline_of_texts_refuses_windows() -> None:
     ],
 )
 def test_arrays_that_do_not_fit_together_are_refused(
-    name: str, harm: dict[str, np.ndarray] | str, windows: Windows
+    name: str, harm: dict[str, np.ndarray | float], windows: Windows
 ) -> None:
+    """A number stands for an array of the right length, all of whose values it is."""
     options = {"iterations": 2} if name == "features_boosting" else {}
     baseline = registry.get(name)(**options)
     baseline.fit(*rows_of(windows, 60, 1), classes=2, seed=1)
     Scorer(baseline.learned)
-    if isinstance(harm, str):
-        nodes = len(baseline.learned["leaf"])
-        harm = {"leaf": np.zeros(nodes, bool), "left": np.zeros(nodes, int)}
+    broken = {
+        key: value if isinstance(value, np.ndarray) else np.full(baseline.learned[key].shape, value)
+        for key, value in harm.items()
+    }
     with pytest.raises(ValueError):  # noqa: PT011 - also of zip, whose words are not ours
-        Scorer(baseline.learned | harm)
+        Scorer(baseline.learned | broken)

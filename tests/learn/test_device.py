@@ -205,3 +205,16 @@ def test_pages_of_a_mapped_file_are_no_memory_that_a_process_holds(tmp_path: Pat
     ran = subprocess.run(code, capture_output=True, text=True, check=True)
     mapped, own = map(int, ran.stdout.split())
     assert mapped < 32 << 20 < 80 << 20 < own
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").is_file(), reason="the system does not say")
+@pytest.mark.parametrize(("name", "counts"), [("model.safetensors", True), ("cache", False)])
+def test_mapped_weights_are_memory_that_a_process_uses_and_a_mapped_cache_is_not(
+    name: str, counts: bool, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(bytes(96 << 20))
+    code = [sys.executable, "-c", MAPPED.replace("held_bytes", "used_bytes"), str(tmp_path / name)]
+    ran = subprocess.run(code, capture_output=True, text=True, check=True)
+    mapped, own = map(int, ran.stdout.split())
+    assert (mapped > 90 << 20) == counts
+    assert own > mapped + (80 << 20)

@@ -13,10 +13,10 @@ import pytest
 from typer.testing import CliRunner
 
 from toprung import Ensemble
-from toprung.api import Search
+from toprung.api import Search, searching
 from toprung.api.opening import Settings
 from toprung.cli.main import app
-from toprung.core.errors import FixEnvironment, FixSpec
+from toprung.core.errors import FixEnvironment, FixSpec, Interrupted
 from toprung.core.files import read_json, sha256_file, write_json
 from toprung.judge.baselines._plain import Words
 from toprung.spec.load import load_spec
@@ -56,6 +56,37 @@ def test_the_baseline_has_a_share_is_told_of_and_answers_as_it_did(joined: Searc
     kept = np.load(joined.folder.predictions / "members" / f"{NAME}.npy")
     contender = np.load(joined.folder.predictions / f"{NAME}.npy")
     np.testing.assert_array_equal(kept, contender)
+
+
+def test_a_baseline_that_the_search_did_not_know_may_join_afterwards(
+    finished: Search, tmp_path: Path
+) -> None:
+    settings = Settings(runner="inline", results=str(tmp_path))
+    few = load_spec(str(finished.folder.spec), ["baselines=[majority]"])
+    search = Search(few, settings=settings).fit()
+    spec = search.folder.spec
+    text = spec.read_text(encoding="utf-8").replace("baselines: false", "baselines: true")
+    spec.write_text(text.replace("- majority", f"- majority\n- {NAME}"), encoding="utf-8")
+    again = Search.attach(few.name, settings).rebuild_ensemble()
+    assert NAME in again.ensemble().members
+    assert f"`{NAME}` is a baseline" in again.folder.report.read_text(encoding="utf-8")
+    assert NAME in set(again.leaderboard()["trial"])
+
+
+def test_a_pause_while_baselines_are_learned_again_leaves_the_ensemble_and_test_alone(
+    copied: Search, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = (copied.folder.ensemble / "ensemble.json").read_bytes()
+    opened = copied.folder.journal.read_text(encoding="utf-8").count("test_opened")
+
+    def pause(*_: object, **__: object) -> None:
+        copied.pause()
+
+    monkeypatch.setattr(searching, "measure_baseline", pause)
+    with pytest.raises(Interrupted):
+        copied.rebuild_ensemble()
+    assert (copied.folder.ensemble / "ensemble.json").read_bytes() == before
+    assert copied.folder.journal.read_text(encoding="utf-8").count("test_opened") == opened
 
 
 def test_it_predicts_the_same_after_loading_and_in_the_exports(

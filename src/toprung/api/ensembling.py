@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from toprung.api.opening import Run
 from toprung.api.progress import peak_memory
-from toprung.api.searching import leaderboard, learn_baseline, work
+from toprung.api.searching import leaderboard, learn_baselines, work
 from toprung.api.testing import open_test, predictions, save_weights, summarise
 from toprung.core.errors import GiveUp
 from toprung.core.files import files_below, new_folder, sha256_file, write_json
@@ -29,7 +29,7 @@ from toprung.judge.leaderboard import rank_trials, write_leaderboard
 from toprung.judge.thresholds import THRESHOLDS, fit_thresholds
 from toprung.judge.yardstick import MeasuredBaseline
 from toprung.learn.trainer import Trainer
-from toprung.ship.plain import LEARNED, save_plain
+from toprung.ship.plain import LEARNED, save_baseline
 from toprung.ship.predictor import ENSEMBLE_NAME
 
 Floats = npt.NDArray[Any]
@@ -53,7 +53,8 @@ def ensemble(run: Run) -> None:
     candidates = _candidates(run, trials)
     if not candidates:
         raise GiveUp("No trial reached the last rung, so there is nothing to build from.")
-    plain = _learn_plain(run)
+    learned = learn_baselines(run)
+    plain = _joining(run, learned)
     logits = {name: _logits(run, plain, name, "selection") for name in [*candidates, *plain]}
     weights = _weigh(run, plain, logits)
     blended = blend(logits, weights, run.dataset.task)
@@ -63,7 +64,7 @@ def ensemble(run: Run) -> None:
     said = _save(run, plain, weights, calibration)
     said["selection"] = _on_selection(run, blended, logits, weights)
     run.driver.write("test_opened")
-    said["test"] = summarise(open_test(run), run.driver.history.tests_opened)
+    said["test"] = summarise(open_test(run, learned), run.driver.history.tests_opened)
     write_json(run.folder.ensemble / ENSEMBLE_NAME, said)
     run.folder.publish(run.folder.ensemble.name, run.folder.predictions.name)
     run.driver.write(
@@ -115,12 +116,11 @@ def _candidates(run: Run, trials: Sequence[str]) -> list[str]:
     return [trial for trial in completed if trial in trials or not anew]
 
 
-def _learn_plain(run: Run) -> dict[str, MeasuredBaseline]:
+def _joining(run: Run, learned: Plain) -> Plain:
     """The baselines that take part in the ensemble."""
     if not (isinstance(run.method, Blend) and run.method.baselines):
         return {}
-    joining = [c.name for c in run.spec.baselines if baselines.registry.get(c.name).joins]
-    return {name: learn_baseline(run, name) for name in joining}
+    return {n: one for n, one in learned.items() if baselines.registry.get(n).joins}
 
 
 def _weigh(run: Run, plain: Plain, logits: Mapping[str, Floats]) -> dict[str, float]:
@@ -145,12 +145,13 @@ def _on_selection(
     run: Run, blended: Floats, logits: Mapping[str, Floats], weights: Mapping[str, float]
 ) -> dict[str, Any]:
     labels, metric, task = run.dataset.splits["selection"].labels, run.metric, run.dataset.task
+    trials = run.driver.history.trials
     alone = {trial: task.measure(found, labels)[metric.name] for trial, found in logits.items()}
     return {
         "rows": len(labels),
         "value": task.measure(task.logits(blended), labels)[metric.name],
         "single": metric.value(max(map(metric.score, alone.values()))),
-        "candidates": len(logits),
+        "candidates": sum(name in trials for name in logits),
         "members": {trial: alone[trial] for trial in weights},
     }
 
@@ -240,7 +241,7 @@ def save_trial(run: Run, trial: str, aside: Path) -> dict[str, Any]:
 def _save_plain(run: Run, one: MeasuredBaseline, aside: Path) -> dict[str, Any]:
     """Saves a baseline under ``members/`` of a folder; returns what it is."""
     folder = aside / "members" / one.name
-    save_plain(folder, one.name, one.baseline.learned, run.dataset.label_names)
+    save_baseline(folder, one.name, one.baseline.learned, run.dataset.label_names)
     files = _hashes(folder)
     options = next(c.options for c in run.spec.baselines if c.name == one.name)
     return {

@@ -90,7 +90,7 @@ def read_step(folder: Path, trial: str) -> Step | None:
 
 
 def peak_memory(trials: Path) -> int:
-    """The largest resident memory that any trial told on its way, in bytes; 0 where none did.
+    """The most memory that any trial told on its way, in bytes; 0 where none did.
 
     Args:
         trials: folder of the trials' folders.

@@ -100,7 +100,7 @@ def leaderboard(run: Run) -> list[Row]:
     return rank_trials(run.driver.history, run.metric)
 
 
-def learn_baseline(run: Run, name: str) -> MeasuredBaseline:
+def _learn_baseline(run: Run, name: str) -> MeasuredBaseline:
     """A baseline that has learned the training rows, measured on the stopping split."""
     options = next(c.options for c in run.spec.baselines if c.name == name)
     baseline = baselines.registry.make(name, options)
@@ -114,13 +114,26 @@ def learn_baseline(run: Run, name: str) -> MeasuredBaseline:
     )
 
 
+def learn_baselines(run: Run) -> dict[str, MeasuredBaseline]:
+    """All baselines of the spec, learned to predict with; the journal gets those that it lacks.
+
+    Raises:
+        Interrupted: at the user's wish.
+    """
+    learned = {c.name: _learn_unless_interrupted(run, c.name) for c in run.spec.baselines}
+    for name, found in learned.items():
+        if name not in run.driver.history.baselines:
+            _journal(run, found)
+    return learned
+
+
 def _learn_unless_interrupted(run: Run, name: str) -> MeasuredBaseline:
     try:
         run.alone.set()
         # From here on ``Search.pause`` raises; one that came before has left its mark.
         if run.driver.interrupted:
             raise Interrupted("the search was interrupted")
-        return learn_baseline(run, name)
+        return _learn_baseline(run, name)
     except Interrupted:
         with suppress(OSError):
             run.driver.write("interrupted")
@@ -130,17 +143,19 @@ def _learn_unless_interrupted(run: Run, name: str) -> MeasuredBaseline:
 
 
 def _measure_baselines(run: Run) -> None:
-    # In a plan a baseline learns what the phase's trials learn from, or the gain would flatter.
-    rows = len(run.dataset.splits["train"]) if run.spec.phases else None
-    told = {} if rows is None else {"rows": rows}
     for component in run.spec.baselines:
         known = run.driver.history.baselines.get(component.name)
-        if known is None or known.rows != rows:
-            found = _learn_unless_interrupted(run, component.name)
-            run.driver.write(
-                "baseline",
-                name=found.name,
-                metrics=dict(found.metrics),
-                seconds=found.seconds,
-                **told,
-            )
+        if known is None or known.rows != _rows(run):
+            _journal(run, _learn_unless_interrupted(run, component.name))
+
+
+def _rows(run: Run) -> int | None:
+    """In a plan a baseline learns what the phase's trials learn from, or the gain would flatter."""
+    return len(run.dataset.splits["train"]) if run.spec.phases else None
+
+
+def _journal(run: Run, found: MeasuredBaseline) -> None:
+    rows = _rows(run)
+    told = {} if rows is None else {"rows": rows}
+    metrics = dict(found.metrics)
+    run.driver.write("baseline", name=found.name, metrics=metrics, seconds=found.seconds, **told)

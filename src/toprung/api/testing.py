@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from toprung.api.opening import Run
-from toprung.api.searching import leaderboard, learn_baseline
+from toprung.api.searching import leaderboard
 from toprung.core.files import inside, new_folder, read_json, write_json
 from toprung.core.later import later
 from toprung.data.answers import read_answers, write_answers
@@ -25,6 +25,7 @@ from toprung.judge.finalists import member_report
 from toprung.judge.leaderboard import best_trial
 from toprung.judge.thresholds import THRESHOLDS, fit_thresholds
 from toprung.judge.verdicts import BEST_TRIAL, ENSEMBLE, Contender, Verdicts, judge_test
+from toprung.judge.yardstick import MeasuredBaseline
 from toprung.learn.kept import Kept
 from toprung.ship.predictor import Ensemble
 from toprung.trial.history import TrialRecord
@@ -47,8 +48,13 @@ class _Entry:
     thresholds: list[float] | None = None
 
 
-def open_test(run: Run) -> Verdicts:
-    """Lets everyone predict the test rows, keeps the predictions, and judges them."""
+def open_test(run: Run, learned: Mapping[str, MeasuredBaseline]) -> Verdicts:
+    """Lets everyone predict the test rows, keeps the predictions, and judges them.
+
+    Args:
+        run: whose ensemble is saved.
+        learned: the baselines, by name.
+    """
     split = run.dataset.splits["test"]
     task = run.dataset.task
     loaded = Ensemble.load(run.folder.ensemble)
@@ -64,7 +70,7 @@ def open_test(run: Run) -> Verdicts:
         Contender(
             ENSEMBLE,
             task.logits(calibrated),
-            _seconds(run, loaded.weights),
+            _seconds(run, learned, loaded.weights),
             f"{count} member{'s' * (count != 1)}",
             loaded.thresholds,
         ),
@@ -76,22 +82,18 @@ def open_test(run: Run) -> Verdicts:
             _fit(run, lambda: predictions(run, trials[best.trial], THRESHOLDS)),
         ),
     ]
-    for component in run.spec.baselines:
-        learned = learn_baseline(run, component.name)
-        found = learned.baseline.logits(split.content)
-        fitted = _fit(run, partial(_predict_baseline, run, learned.baseline))
-        contenders.append(Contender(learned.name, found, learned.seconds, thresholds=fitted))
+    for name, one in learned.items():
+        found = one.baseline.logits(split.content)
+        fitted = _fit(run, partial(_predict_baseline, run, one.baseline))
+        contenders.append(Contender(name, found, one.seconds, thresholds=fitted))
     _keep(run.folder.predictions, contenders, split.labels, logits)
     return _judge(run, contenders, split.labels)
 
 
-def _seconds(run: Run, members: Iterable[str]) -> float:
+def _seconds(run: Run, learned: Mapping[str, MeasuredBaseline], members: Iterable[str]) -> float:
     """What training them took."""
-    history = run.driver.history
-    return sum(
-        (history.trials[name] if name in history.trials else history.baselines[name]).seconds
-        for name in members
-    )
+    trained: Mapping[str, TrialRecord | MeasuredBaseline] = {**run.driver.history.trials, **learned}
+    return sum(trained[name].seconds for name in members)
 
 
 def predictions(run: Run, record: TrialRecord, split: str) -> Floats:

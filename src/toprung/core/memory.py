@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import os
+from contextlib import suppress
 from pathlib import Path
 
 _WORTH, _MUCH = 256 << 20, 512 << 20
+_HEX, _WEIGHTS = "0123456789abcdef", ".safetensors"
 _held = 0
 """Bytes that were held when memory was last given back."""
 
@@ -23,6 +25,21 @@ def held_bytes() -> int:
     except (OSError, ValueError, IndexError):
         return 0
     return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def used_bytes() -> int:
+    """What this process alone holds, and the weights that it maps from files and reads each step.
+
+    Other processes may map the same weights; they are counted in each.
+    """
+    weights, counts = 0, False
+    with suppress(OSError, ValueError), Path("/proc/self/smaps").open(encoding="utf-8") as lines:
+        for line in lines:
+            if line[0] in _HEX:
+                counts = line.rstrip().endswith(_WEIGHTS)
+            elif counts and line.startswith("Rss:"):
+                weights += int(line.split()[1]) << 10
+    return held_bytes() + weights
 
 
 def trim_heap(grown: int = _WORTH) -> None:

@@ -73,6 +73,8 @@ def _edges(best: Values, space: Space) -> list[str]:
         place = (at - low) / (high - low)
         if _EDGE < place < 1 - _EDGE:
             continue
+        if place <= _EDGE and parameter.low == 0:
+            continue  # shares, rates and exponents: below 0 there is nothing
         end = "lower" if place <= _EDGE else "upper"
         found.append(
             f"Widen {name}: the best trial's {value:.3g} is at the {end} edge of "

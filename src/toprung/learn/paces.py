@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from toprung.core.files import files_below
-from toprung.core.memory import held_bytes
+from toprung.core.memory import used_bytes
 from toprung.learn.batches import Position, cut
 from toprung.learn.checkpoint import PARTIAL
 from toprung.learn.evaluate import predict
@@ -102,7 +102,7 @@ def _measure(plan: Plan, config: TrialConfig, folder: Path) -> Pace:
         save_seconds=save,
         save_bytes=_size(saved),
         cache_bytes=kept,
-        memory_bytes=held_bytes(),
+        memory_bytes=used_bytes(),
         spread=(max(parts) - min(parts)) / train,
     )
 

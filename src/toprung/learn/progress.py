@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from toprung.core.clock import Clock
-from toprung.core.memory import HeapWatch, held_bytes
+from toprung.core.memory import HeapWatch, used_bytes
 from toprung.learn.loop import Loop
 
 SECONDS_BETWEEN = 10.0
@@ -23,7 +23,7 @@ class ProgressLog:
     A line is for people and for the live view: no decision rests on it, and where the disk
     refuses it, training goes on. It holds ``step``, ``examples``, ``of`` (examples at the last
     rung), ``loss`` of the last step, ``learning_rate``, ``rows_per_second``, ``cpu`` (cores that
-    this process kept busy), ``memory_bytes`` (resident), ``disk_free_bytes``, ``eta_seconds``
+    this process kept busy), ``memory_bytes`` (that it uses), ``disk_free_bytes``, ``eta_seconds``
     (until the last rung), ``every`` (N) and ``time`` (UTC).
 
     Args:
@@ -75,7 +75,7 @@ class ProgressLog:
             "learning_rate": loop.optimizer.rate,
             "rows_per_second": round(pace, 2),
             "cpu": round((_cpu_seconds() - self._cpu) / seconds, 2),
-            "memory_bytes": held_bytes(),
+            "memory_bytes": used_bytes(),
             "disk_free_bytes": _disk_free(self._path),
             "eta_seconds": round(max(0, self._of - examples) / max(1e-9, pace), 1),
             "time": self._clock.stamp(),

@@ -55,7 +55,7 @@ class PlainMember:
                 raise ValueError(f"'{name}' is {series.shapes[name]}, not {shape} as in training")
 
 
-def save_plain(
+def save_baseline(
     to: Path, name: str, learned: Mapping[str, NDArray[Any]], label_names: tuple[str, ...]
 ) -> None:
     """Writes ``baseline.json`` and ``learned.npz``; the folder is replaced where it exists.
@@ -72,7 +72,7 @@ def save_plain(
         write_json(aside / PLAIN, said)
 
 
-def load_plain_member(path: Path) -> PlainMember:
+def load_baseline(path: Path) -> PlainMember:
     """The baseline in a folder; nothing is unpickled.
 
     Raises:

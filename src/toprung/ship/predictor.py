@@ -19,7 +19,7 @@ from toprung.data import tasks
 from toprung.data.series import Content, Series, Shape
 from toprung.judge.calibrate import apply_temperature
 from toprung.judge.ensembles._base import blend
-from toprung.ship.plain import PLAIN, PlainMember, load_plain_member
+from toprung.ship.plain import PLAIN, PlainMember, load_baseline
 
 ENSEMBLE_NAME = "ensemble.json"
 Array = npt.NDArray[Any]
@@ -100,7 +100,7 @@ class Ensemble:
         for entry in said.members:
             folder = root / "members" / entry.trial
             _check(folder, entry.files)
-            load = load_plain_member if (folder / PLAIN).is_file() else member.load_member
+            load = load_baseline if (folder / PLAIN).is_file() else member.load_member
             members[entry.trial] = load(folder)
             if members[entry.trial].label_names != said.labels:
                 raise _foreign(described, f"{entry.trial} knows other labels")

@@ -27,9 +27,8 @@ class FeaturesLogreg(OnFeatures):
         self, features: NDArray[np.float64], labels: NDArray[np.integer], seed: int
     ) -> dict[str, NDArray[Any]]:
         scaler = StandardScaler().fit(features)
-        # A modality that some windows lack is at its mean there.
-        scaled = np.nan_to_num(scaler.transform(features))
-        model = LogisticRegression(C=self.c, max_iter=1000).fit(scaled, labels)
+        model = LogisticRegression(C=self.c, max_iter=1000)
+        model.fit(scaler.transform(features), labels)
         return {
             "mean": scaler.mean_,
             "scale": scaler.scale_,

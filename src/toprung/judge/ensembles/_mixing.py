@@ -62,4 +62,5 @@ def _rate(
     probabilities: Floats, labels: NDArray[np.int64], metric: Metric, task: Task
 ) -> tuple[float, float]:
     found = task.measure(task.logits(probabilities), labels)
-    return round(metric.score(found[metric.name]), 12), -found["log_loss"]
+    # Rounded, so that the last bit of a sum does not choose between equal shares.
+    return round(metric.score(found[metric.name]), 12), -round(found["log_loss"], 12)

@@ -43,7 +43,8 @@ def _tell_licences(members: Sequence[Architecture]) -> list[str]:
     if not found:
         return []
     named = ", ".join(f"{escape(backbone)}: {escape(licence)}" for backbone, licence in found)
-    return ["", f"Licences of the weights, as their cards have them: {named}. The data's hold too."]
+    told = f"Licences of the weights, as their cards have them: {named}. The data's hold too."
+    return [told, ""]
 
 
 def _shape(member: Architecture) -> str:

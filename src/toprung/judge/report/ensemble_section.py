@@ -33,7 +33,7 @@ def tell_ensemble(
         ]
         for member in ensemble.members
     ]
-    count = len(ensemble.members)
+    count = sum(not member.baseline for member in ensemble.members)
     return [
         "## Ensemble",
         "",
@@ -52,8 +52,8 @@ def tell_ensemble(
 def _tell_joined(ensemble: EnsembleSummary) -> list[str]:
     joined = [member for member in ensemble.members if member.baseline]
     return [
-        f"{code(member.trial)} is a baseline: a share of {member.weight:.3f} beside the trials "
-        "scores best on those rows."
+        f"{code(member.trial)} is a baseline: of the shares of 0 to 0.95 beside what came before "
+        f"it, the one that it has scores best on those rows; {member.weight:.3f} of the whole."
         for member in joined
     ] + [""] * bool(joined)
 

@@ -28,10 +28,12 @@ def tell_forecast(events: Sequence[Event]) -> list[str]:
         for one in outcomes
     ]
     header = ["what", "forecast", "range", "happened", "error", "within"]
+    count = len(said["measured"])
+    shapes = f"{count} shape{'s' * (count != 1)} of trials {'was' if count == 1 else 'were'}"
     return [
         "## Forecast",
         "",
-        f"Before the search, {len(said['measured'])} shapes of trials were timed for a few steps "
+        f"Before the search, {shapes} timed for a few steps "
         f"({duration(float(said['took_seconds']))}) and the search was simulated with those times.",
         "",
         *table(header, body, numbers=4),

@@ -79,7 +79,7 @@ def described(export: Export) -> dict[str, Any]:
     return said
 
 
-def write_plain(export: Export, trial: str, to: Path) -> str:
+def write_baseline(export: Export, trial: str, to: Path) -> str:
     """Writes a baseline's ``learned.npz``, and ``_plain.py``, which scores rows with it."""
     folder = to / "members" / trial
     folder.mkdir(parents=True)

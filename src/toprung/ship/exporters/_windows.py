@@ -13,7 +13,7 @@ from toprung.learn.member import load_plain
 from toprung.learn.series.member import SeriesMember
 from toprung.learn.series.modality import Modality
 from toprung.ship import standalone_windows
-from toprung.ship.exporters._base import Export, copy_module, described, write_plain
+from toprung.ship.exporters._base import Export, copy_module, described, write_baseline
 from toprung.ship.exporters._graph import compare, draw
 
 
@@ -66,7 +66,7 @@ def write_windows(export: Export, to: Path) -> list[str]:
     for entry in export.said["members"]:
         trial = entry["trial"]
         if entry.get("baseline"):
-            told.append(write_plain(export, trial, to))
+            told.append(write_baseline(export, trial, to))
             continue
         member, facts = load_plain(export.source / "members" / trial)
         assert isinstance(member, SeriesMember)

@@ -21,7 +21,7 @@ from toprung.ship.exporters._base import (
     copy_module,
     described,
     facts_of_head,
-    write_plain,
+    write_baseline,
 )
 from toprung.ship.exporters._writing import write_writers
 from toprung.ship.merge import Merged, merge, write_adapter
@@ -49,7 +49,7 @@ class Huggingface(Exporter):
         told: list[str] = []
         for entry in export.said["members"]:
             if entry.get("baseline"):
-                told.append(write_plain(export, entry["trial"], to))
+                told.append(write_baseline(export, entry["trial"], to))
                 continue
             folder = to / "members" / entry["trial"]
             folder.mkdir(parents=True)

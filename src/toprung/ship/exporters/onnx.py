@@ -10,7 +10,7 @@ from torch import nn
 
 from toprung.core.files import write_json
 from toprung.learn.backbone.load import save_tokenizer
-from toprung.ship.exporters._base import Export, Exporter, described, facts_of_head, write_plain
+from toprung.ship.exporters._base import Export, Exporter, described, facts_of_head, write_baseline
 from toprung.ship.exporters._graph import compare, draw
 from toprung.ship.exporters._windows import write_windows
 from toprung.ship.merge import Merged, merge
@@ -53,7 +53,7 @@ class Onnx(Exporter):
         told = []
         for entry in export.said["members"]:
             if entry.get("baseline"):
-                told.append(write_plain(export, entry["trial"], to))
+                told.append(write_baseline(export, entry["trial"], to))
                 continue
             folder = to / "members" / entry["trial"]
             folder.mkdir(parents=True)

@@ -1,0 +1,85 @@
+"""What a report recommends: each sentence where its cause is there, and not where it is not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from toprung.data.metrics import METRICS
+from toprung.data.tasks.single_label import SingleLabel
+from toprung.judge.diagnosing import Complaint
+from toprung.judge.recommendations import recommend
+from toprung.judge.verdicts import Contender, Verdicts, judge_test
+from toprung.trial.finding import Finding
+from toprung.trial.space import Choice, Float, Int, Option, Space
+
+SPACE = Space(
+    {
+        "adapter": Choice((Option("full"), Option("lora", Space({"rank": Int(4, 64, log=True)})))),
+        "learning_rate": Float(1e-5, 1e-2, log=True),
+        "smoothing": Float(0.0, 0.2),
+        "fixed": Float(0.5, 0.5),
+    }
+)
+INNER = {"adapter": "full", "learning_rate": 3e-4, "smoothing": 0.1, "fixed": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("chosen", "told"),
+    [
+        ({}, None),
+        ({"learning_rate": 9.5e-3}, "learning_rate: the best trial's 0.0095 is at the upper edge"),
+        ({"learning_rate": 1.1e-5}, "learning_rate: the best trial's 1.1e-05 is at the lower edge"),
+        (
+            {"smoothing": 0.199},
+            "smoothing: the best trial's 0.199 is at the upper edge of 0 to 0.2",
+        ),
+        (
+            {"adapter": "lora", "adapter.lora.rank": 4},
+            "adapter.lora.rank: the best trial's 4 is at",
+        ),
+        ({"adapter": "lora", "adapter.lora.rank": 16}, None),
+    ],
+)
+def test_an_edge_of_the_space_is_to_be_moved_where_the_best_trial_lies_on_it(
+    chosen: dict[str, float | str], told: str | None
+) -> None:
+    found = recommend([], best=INNER | chosen, space=SPACE)
+    assert [one.startswith(f"Widen {told}") for one in found] == ([] if told is None else [True])
+
+
+def test_below_zero_there_is_nothing_to_try() -> None:
+    assert recommend([], best=INNER | {"smoothing": 0.0}, space=SPACE) == []
+
+
+def test_a_symptom_is_told_with_its_trials_and_one_of_the_data_without() -> None:
+    cut = Finding("cut", "truncated inputs", "half the texts", "Raise max_length.", 8)
+    few = Finding("few", "too little data", "9 rows", "Find more rows.", 8, of_data=True)
+    found = recommend([Complaint(cut, ("t0001",), ()), Complaint(few, ("t0001", "t0002"), ())])
+    assert found == [
+        "Truncated inputs (1 trial): Raise max_length.",
+        "Too little data (the data): Find more rows.",
+    ]
+
+
+def judged(right: float, baseline: float) -> Verdicts:
+    labels = np.random.default_rng(1).integers(2, size=400)
+    contenders = []
+    for who, share in (("ensemble", right), ("best_trial", right), ("tfidf_logreg", baseline)):
+        wrong = np.random.default_rng(len(who)).random(400) >= share
+        contenders.append(Contender(who, np.eye(2)[labels ^ wrong] * 3.0))
+    names, task = ("no", "yes"), SingleLabel()
+    metric = METRICS["accuracy"]
+    return judge_test(contenders, labels, metric=metric, task=task, label_names=names, seed=1)
+
+
+def test_a_baseline_that_is_not_measurably_beaten_is_to_be_kept() -> None:
+    (found,) = recommend([], verdicts=judged(0.8, 0.8))
+    assert found.startswith("Keep tfidf_logreg: no gain of the ensemble over it can be measured (-")
+    assert recommend([], verdicts=judged(0.95, 0.7)) == []
+
+
+def test_a_test_split_that_was_looked_at_again_flatters() -> None:
+    assert recommend([], tests_opened=1) == []
+    (found,) = recommend([], tests_opened=3)
+    assert found.startswith("Test on new rows: this test split was looked at 3 times")
