@@ -44,6 +44,21 @@ def test_fifty_positive_rows_of_its_own_weigh_as_much_as_what_all_classes_say() 
     assert fitted.values[0] == pytest.approx((own + shared) / 2)
 
 
+def test_what_all_share_is_one_half_where_a_frequent_class_alone_wants_another() -> None:
+    probabilities, labels = np.full((900, 10), 0.02), np.zeros((900, 10), np.int64)
+    labels[:450, 0], probabilities[:450, 0], probabilities[:225, 0] = 1, 0.6, 0.2
+    for rare in range(1, 10):
+        labels[: 10 - (rare == 9), rare] = 1
+        probabilities[:10, rare], probabilities[10:25, rare] = 0.6, 0.3
+    names = [str(c) for c in range(10)]
+    fitted = fit_thresholds(probabilities, labels, names)
+    assert own_threshold(probabilities.ravel(), labels.ravel()) < 0.2
+    assert fitted.shared == ("9",)
+    assert fitted.values[9] == 0.5
+    # Where no class reaches one half, it is no better.
+    assert fit_thresholds(probabilities / 3, labels, names).values[9] < 0.1
+
+
 def test_thresholds_of_rare_classes_carry_over_better_than_their_own_best_ones() -> None:
     gains = []
     for seed in range(10):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
@@ -80,37 +80,44 @@ class Courses:
     """What is known of trainings.
 
     Attributes:
-        endings: of trials that reached the largest resource, best first.
+        endings: of trials that reached the largest resource, best first; of a plan those of its
+            last phase in which any did.
+        most: that resource; 0 without any.
         median_gain: of them; None without any.
         agreements: between rungs that enough trials reached.
         seeds: of configurations that were trained several times.
     """
 
     endings: tuple[Ending, ...]
+    most: int
     median_gain: float | None
     agreements: tuple[Agreement, ...]
     seeds: tuple[Seeds, ...]
 
 
 def study_courses(
-    history: History, metric: Metric, resource: Resource, rungs: Sequence[int]
+    history: History, metric: Metric, resource: Resource, ladders: Iterable[Sequence[int]]
 ) -> Courses:
     """Looks at every trial's reports.
 
     Args:
         history: of the whole search.
         metric, resource: of it.
-        rungs: at which trials are compared, ascending.
+        ladders: rungs at which trials are compared, ascending; of a plan those of each phase.
     """
     records = list(history.trials.values())
-    full = [record for record in records if record.resource >= resource.max]
+    full = [record for record in records if record.resource >= (record.most or resource.max)]
+    last = max((record.phase for record in full), default=0)
+    full = [record for record in full if record.phase == last]
     full.sort(key=lambda record: (-_score(record, metric), record.config.trial))
-    endings = [end for record in full if (end := _ending(record, metric, resource)) is not None]
+    most = max((record.most or resource.max for record in full), default=0)
+    endings = [end for record in full if (end := _ending(record, metric, most)) is not None]
     gains = [ending.gain for ending in endings]
-    pairs = pairwise(rungs)
+    pairs = sorted({pair for ladder in ladders for pair in pairwise(ladder)})
     found = (_agreement(records, metric, low, high) for low, high in pairs)
     return Courses(
         tuple(endings),
+        most,
         median(gains) if gains else None,
         tuple(agreement for agreement in found if agreement is not None),
         _seeds(records, metric),
@@ -122,12 +129,12 @@ def _score(record: TrialRecord, metric: Metric) -> float:
     return float("-inf") if best is None else metric.score(best.metrics[metric.name])
 
 
-def _ending(record: TrialRecord, metric: Metric, resource: Resource) -> Ending | None:
+def _ending(record: TrialRecord, metric: Metric, most: int) -> Ending | None:
     reports = record.usable(metric)
-    if len(reports) < 3 or reports[-1].resource < resource.max:
+    if len(reports) < 3 or reports[-1].resource < most:
         return None
     last = reports[-1]
-    since = min(reports[:-1], key=lambda r: abs(r.resource - 2 * resource.max / 3))
+    since = min(reports[:-1], key=lambda r: abs(r.resource - 2 * most / 3))
     losses = [(r.resource, r.metrics["log_loss"]) for r in reports if "log_loss" in r.metrics]
     both = (since.metrics.get("train_loss"), last.metrics.get("train_loss"))
     return Ending(

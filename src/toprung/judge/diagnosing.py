@@ -58,7 +58,21 @@ class Examiner:
 
     def __call__(self, record: TrialRecord, history: History) -> Sequence[Finding]:
         baselines = {name: one.metrics for name, one in history.baselines.items()}
-        return examine_trial(record, replace(self.facts, baselines=baselines))
+        facts = replace(self.facts, baselines=baselines)
+        if record.phase:
+            facts = _of_phase(facts, history.phases[record.phase - 1].event["rows"], record.most)
+        return examine_trial(record, facts)
+
+
+def _of_phase(facts: Facts, rows: int, most: int) -> Facts:
+    """The facts of a plan's phase, which trains on a stratified part of the rows."""
+    share = rows / facts.rows if facts.rows else 1.0
+    return replace(
+        facts,
+        resource=replace(facts.resource, max=most),
+        rows=rows,
+        class_rows={name: round(count * share) for name, count in facts.class_rows.items()},
+    )
 
 
 @dataclass(frozen=True)

@@ -43,8 +43,8 @@ def recommend(
         found += _edges(best, space)
     if courses is not None and courses.median_gain is not None and courses.median_gain > _GAIN:
         found.append(
-            f"Raise resource.max: full trainings were still improving by "
-            f"{courses.median_gain:.4f} over their last third."
+            f"Raise resource.max (of a plan, the epochs of its last phase): full trainings were "
+            f"still improving by {courses.median_gain:.4f} over their last third."
         )
     if mistakes is not None and mistakes.suspects:
         found.append(

@@ -14,6 +14,7 @@ THRESHOLDS = "thresholds"
 """Name of the split that they are fitted on."""
 FEWEST_POSITIVES = 10
 """A class with fewer positive rows shares one threshold with the others of its kind."""
+_HALF = 0.5
 _PRIOR_POSITIVES = 50
 """How many positive rows of its own weigh as much as the threshold that all classes share."""
 
@@ -38,10 +39,11 @@ def fit_thresholds(
 ) -> Thresholds:
     """The threshold of each class that gives it the highest F1, drawn to the one that all share.
 
-    That one gives all classes together, each row and class counted once, the highest F1. A class
-    with n positive rows has the mean of its own and the shared one, weighed n to 50: fitted on few
-    rows, a threshold says more of them than of the class (DECISIONS.md has what that is worth).
-    With fewer than ten it has the shared one.
+    That one gives all classes together, each row and class counted once, the highest F1; it is one
+    half where that has the higher macro-F1, as with calibrated probabilities. A class with n
+    positive rows has the mean of its own and the shared one, weighed n to 50: fitted on few rows,
+    a threshold says more of them than of the class (DECISIONS.md has what that is worth). With
+    fewer than ten it has the shared one.
 
     Args:
         probabilities: (N, C) calibrated, of rows that nothing was trained or chosen on.
@@ -56,9 +58,11 @@ def fit_thresholds(
     """
     positives = labels.sum(axis=0)
     few = positives < FEWEST_POSITIVES
-    values = np.full(len(names), 0.5)
+    values = np.full(len(names), _HALF)
     if labels.any():
-        values[:] = _best(probabilities.ravel(), labels.ravel())
+        shared = _best(probabilities.ravel(), labels.ravel())
+        if _macro_f1(probabilities, labels, shared) >= _macro_f1(probabilities, labels, _HALF):
+            values[:] = shared
     for number in np.flatnonzero(~few):
         own = _best(probabilities[:, number], labels[:, number])
         trust = positives[number] / (positives[number] + _PRIOR_POSITIVES)
@@ -87,6 +91,12 @@ def f1_curve(probabilities: Floats, labels: NDArray[np.integer]) -> tuple[Floats
     below = np.append(shares[last[:-1] + 1], 0.0) if len(last) else np.zeros(0)
     between = (shares[last] + below) / 2
     return between[::-1], f1[::-1]
+
+
+def _macro_f1(probabilities: Floats, labels: NDArray[np.integer], threshold: float) -> float:
+    answered = probabilities >= threshold
+    right = (answered & (labels > 0)).sum(axis=0)
+    return float(np.mean(2 * right / np.maximum(1, answered.sum(axis=0) + labels.sum(axis=0))))
 
 
 def _best(probabilities: Floats, labels: NDArray[np.integer]) -> float:

@@ -20,7 +20,10 @@ class Underfitting(Diagnosis):
     gap: float = 0.1
 
     title = "underfitting"
-    remedy = "Give it more: raise resource.max or the learning rate, or take a larger backbone."
+    remedy = (
+        "Give it more: raise resource.max (of a plan, the phase's epochs) or the learning rate, or "
+        "take a larger backbone."
+    )
 
     def evidence(self, course: Course) -> str | None:
         held, trained = course.series("log_loss")[-2:], course.series("train_loss")[-2:]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from toprung.judge.budget import RungCount, Savings, count_rungs, savings, search_phase
 from toprung.judge.importance import importance
@@ -20,7 +20,7 @@ from toprung.judge.report.material import Material
 from toprung.judge.report.parts import Part
 from toprung.judge.sentences import duration
 from toprung.judge.timeline import timeline
-from toprung.trial.history import History
+from toprung.trial.history import History, TrialRecord
 from toprung.trial.space import Values
 
 _TOP = 15
@@ -118,8 +118,9 @@ def _draw_rungs(material: Material, phase: History) -> list[Part]:
 def _tell_parameters(material: Material, phase: History, rows: Sequence[Row]) -> list[Part]:
     """Parallel coordinates, and which parameters mattered where that can be said."""
     parallel = draw_parallel(rows, material.metric)
-    lowest = min((ladder[0] for ladder in material.ladders.values()), default=material.resource.max)
-    found = importance(list(phase.trials.values()), material.metric, lowest, material.seed)
+    records, ladders = _largest_phase(material, list(phase.trials.values()))
+    lowest = min((ladder[0] for ladder in ladders), default=material.resource.max)
+    found = importance(records, material.metric, lowest, material.seed)
     if parallel is None and found is None:
         return []
     lines: list[Part] = ["### Parameters", "", *([parallel] if parallel is not None else [])]
@@ -140,12 +141,23 @@ def _tell_parameters(material: Material, phase: History, rows: Sequence[Row]) ->
     ]
 
 
+def _largest_phase(
+    material: Material, records: list[TrialRecord]
+) -> tuple[list[TrialRecord], Iterable[Sequence[int]]]:
+    """Of a plan the trials and ladders of the phase with the most trials, which learned alike."""
+    if not material.phase_ladders:
+        return records, material.ladders.values()
+    number = Counter(record.phase for record in records).most_common(1)[0][0] if records else 1
+    brackets = material.phase_ladders.get(number, {})
+    return [record for record in records if record.phase == number], brackets.values()
+
+
 def _draw_timeline(material: Material, history: History) -> list[Part]:
     stretches = timeline(material.events)
     if not stretches or max(stretch.end for stretch in stretches) <= 0:
         return []
     top = material.resource.max
-    best = {n for n, r in history.trials.items() if r.finalist or r.resource >= top}
+    best = {n for n, r in history.trials.items() if r.finalist or r.resource >= (r.most or top)}
     return [draw_timeline(stretches, best)]
 
 

@@ -87,7 +87,7 @@ def _say_convergence(courses: Courses, material: Material) -> list[str]:
         else "more training would likely buy little"
     )
     said = [
-        f"Convergence: from {since:,} to {material.resource.max:,} "
+        f"Convergence: from {since:,} to {courses.most:,} "
         f"{escape(material.resource.unit)} {name} of the {some} that got there improved by "
         f"{gain:+.4f} in the median, and by more than {_CONVERGED} in {still}: {verdict}."
     ]
@@ -109,7 +109,7 @@ def _say_overfitting(courses: Courses, material: Material) -> list[str]:
     assert best.lowest is not None
     place = (
         f"was lowest at the end ({best.last_loss:.3f})"
-        if best.lowest[0] == material.resource.max
+        if best.lowest[0] == courses.most
         else f"was lowest at {best.lowest[0]:,} {unit} ({best.lowest[1]:.3f}) and ended at "
         f"{best.last_loss:.3f}"
     )

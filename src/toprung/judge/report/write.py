@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from toprung.core.files import write_text
@@ -101,8 +102,9 @@ def _ranked(rows: list[Row]) -> list[str]:
     return [row.trial for row in rows if row.state != "baseline" and row.score is not None]
 
 
-def _rungs(material: Material) -> list[int]:
-    return sorted({rung for ladder in material.ladders.values() for rung in ladder})
+def _ladders(material: Material) -> list[Sequence[int]]:
+    phases = material.phase_ladders.values() or [material.ladders]
+    return [ladder for brackets in phases for ladder in brackets.values()]
 
 
 def _recommendations(
@@ -112,7 +114,9 @@ def _recommendations(
     found = recommend(
         gather(history, [row.trial for row in rows]),
         verdicts=material.verdicts,
-        courses=study_courses(history, material.metric, material.resource, _rungs(material)),
+        courses=study_courses(
+            history, material.metric, material.resource, material.ladders.values()
+        ),
         mistakes=mistakes,
         best=None if best is None else best.values,
         space=material.space,
@@ -151,7 +155,7 @@ def _training(material: Material, history: History, rows: list[Row]) -> list[Par
     ranked = _ranked(rows)
     if not ranked:
         return []
-    courses = study_courses(history, material.metric, material.resource, _rungs(material))
+    courses = study_courses(history, material.metric, material.resource, _ladders(material))
     complaints = gather(history, [row.trial for row in rows])
     return [*tell_training(material, history, courses, ranked), *tell_diagnoses(complaints)]
 
