@@ -66,7 +66,8 @@ def test_a_baseline_that_the_search_did_not_know_may_join_afterwards(
     search = Search(few, settings=settings).fit()
     spec = search.folder.spec
     text = spec.read_text(encoding="utf-8").replace("baselines: false", "baselines: true")
-    spec.write_text(text.replace("- majority", f"- majority\n- {NAME}"), encoding="utf-8")
+    assert "baselines: [majority]" in text
+    spec.write_text(text.replace("[majority]", f"[majority, {NAME}]"), encoding="utf-8")
     again = Search.attach(few.name, settings).rebuild_ensemble()
     assert NAME in again.ensemble().members
     assert f"`{NAME}` is a baseline" in again.folder.report.read_text(encoding="utf-8")
