@@ -1,4 +1,4 @@
-"""How trainings went, in a search and in a plan whose phases train for longer and longer."""
+"""How trainings went and why they ended, in a search and in a plan of longer and longer phases."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import pytest
 from toprung.judge.courses import study_courses
 from toprung.judge.diagnoses._base import Facts
 from toprung.judge.diagnosing import Examiner
+from toprung.search.failures import why_over
+from toprung.search.plan import Plan
 from toprung.trial.config import Resource
 from toprung.trial.history import History
 from toprung.trial.report import Metric
@@ -68,6 +70,50 @@ def test_without_a_plan_every_full_training_counts() -> None:
     assert (end.trial, end.since, end.gain) == ("t0001", 60, pytest.approx(0.1))
     assert end.overfits
     assert study_courses(History.of(story[:1]), METRIC, RESOURCE, []).endings == ()
+
+
+def test_what_was_measured_on_other_rows_is_no_progress() -> None:
+    """Reports before the end look at 100 rows, the last at all 250."""
+    story: list[dict[str, Any]] = []
+    tell(story, "opened")
+    train(story, "t0001", {10: (0.5, 0.9), 60: (0.7, 0.5), 80: (0.71, 0.49), 90: (0.6, 0.7)})
+    for event in story:
+        if event["kind"] == "reported":
+            event["metrics"]["evaluated_rows"] = 250 if event["resource"] == 90 else 100
+    history = History.of(story)
+    (end,) = study_courses(history, METRIC, RESOURCE, [(10, 30, 90)]).endings
+    assert (end.since, end.till, end.gain) == (60, 80, pytest.approx(0.01))
+    assert not end.overfits
+    best = history.trials["t0001"].best(METRIC)
+    assert best is not None
+    assert best.resource == 90
+
+
+def test_all_trainings_of_a_configuration_to_the_end_are_its_seeds() -> None:
+    story: list[dict[str, Any]] = []
+    tell(story, "opened")
+    for trial, value in (("t0001", 0.7), ("t0001-s1", 0.8), ("t0002", 0.6)):
+        train(story, trial, {10: (0.5, 0.9), 60: (value - 0.1, 0.5), 90: (value, 0.6)})
+    (seeds,) = study_courses(History.of(story), METRIC, RESOURCE, [(10, 30, 90)]).seeds
+    assert (seeds.trial, seeds.values) == ("t0001", (0.7, 0.8))
+
+
+@pytest.mark.parametrize(
+    ("ends", "told"),
+    [((90, 90), "2 trials were tried"), ((90, 30), "the time budget of 60 s is spent")],
+)
+def test_a_search_whose_trials_all_got_through_did_not_end_for_want_of_time(
+    ends: tuple[int, int], told: str
+) -> None:
+    story: list[dict[str, Any]] = []
+    tell(story, "opened")
+    for number, end in enumerate(ends):
+        train(story, f"t000{number}", {10: (0.5, 0.9), end: (0.6, 0.8)})
+        if end < 90:
+            story[-1]["state"] = "stopped"
+    plan = Plan(METRIC, RESOURCE, 2, seed=7, seconds=60.0)
+    assert why_over(History.of(story), plan, is_spent=True) == told
+    assert why_over(History.of(story), plan, is_spent=False) == "2 trials were tried"
 
 
 def test_neighbouring_rungs_of_each_ladder_are_compared() -> None:

@@ -8,6 +8,7 @@ import pytest
 from toprung.data.metrics import METRICS
 from toprung.data.tasks.single_label import SingleLabel
 from toprung.judge.diagnosing import Complaint
+from toprung.judge.mistakes import find_mistakes
 from toprung.judge.recommendations import recommend
 from toprung.judge.verdicts import Contender, Verdicts, judge_test
 from toprung.trial.finding import Finding
@@ -82,4 +83,19 @@ def test_a_baseline_that_is_not_measurably_beaten_is_to_be_kept() -> None:
 def test_a_test_split_that_was_looked_at_again_flatters() -> None:
     assert recommend([], tests_opened=1) == []
     (found,) = recommend([], tests_opened=3)
-    assert found.startswith("Test on new rows: this test split was looked at 3 times")
+    assert found.startswith("Test on new rows: this search looked at its test split 3 times")
+
+
+def test_all_doubtful_labels_are_counted_not_only_those_that_are_shown() -> None:
+    labels = np.arange(200) % 2
+    answers = labels.copy()
+    answers[:8] = 1 - answers[:8]
+    contenders = [Contender(who, np.eye(2)[answers] * 9.0) for who in ("ensemble", "words")]
+    verdicts = judge_test(
+        contenders, labels, metric=METRICS["accuracy"], task=SingleLabel(),
+        label_names=("no", "yes"), seed=1,
+    )  # fmt: skip
+    mistakes = find_mistakes(verdicts, ["a text"] * 200)
+    assert (len(mistakes.suspects), mistakes.suspected) == (5, 8)
+    (found,) = recommend([], mistakes=mistakes)
+    assert found.startswith("Check the labels of the 8 test rows that ensemble and words agree")

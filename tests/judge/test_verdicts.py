@@ -51,6 +51,13 @@ def test_the_gain_is_signed_so_that_above_zero_is_better_for_every_metric() -> N
         assert gain.low > 0
 
 
+def test_an_ensemble_does_not_hide_that_its_best_trial_is_below_a_baseline() -> None:
+    *_, last = say_verdicts(judged(0.92, 0.6, 0.3, 0.8))
+    assert last.startswith("By itself the best single trial (0.")
+    assert ") is below the baseline tfidf_logreg (0." in last
+    assert not any("By itself" in told for told in say_verdicts(judged(0.92, 0.8, 0.3, 0.6)))
+
+
 def test_a_better_ensemble_is_said_to_be_better_with_interval_and_cost() -> None:
     value, trial, baseline = say_verdicts(judged(0.92, 0.8, 0.3, 0.6))
     assert value.startswith("On the 900 rows of the test split the ensemble reaches accuracy 0.9")

@@ -70,7 +70,7 @@ def open_test(run: Run, learned: Mapping[str, MeasuredBaseline]) -> Verdicts:
         Contender(
             ENSEMBLE,
             task.logits(calibrated),
-            _seconds(run, learned, loaded.weights),
+            _seconds(run, loaded.weights),
             f"{count} member{'s' * (count != 1)}",
             loaded.thresholds,
         ),
@@ -85,15 +85,20 @@ def open_test(run: Run, learned: Mapping[str, MeasuredBaseline]) -> Verdicts:
     for name, one in learned.items():
         found = one.baseline.logits(split.content)
         fitted = _fit(run, partial(_predict_baseline, run, one.baseline))
-        contenders.append(Contender(name, found, one.seconds, thresholds=fitted))
+        # As timed in the search, beside which trials were timed too.
+        seconds = run.driver.history.baselines[name].seconds
+        contenders.append(Contender(name, found, seconds, thresholds=fitted))
     _keep(run.folder.predictions, contenders, split.labels, logits)
     return _judge(run, contenders, split.labels)
 
 
-def _seconds(run: Run, learned: Mapping[str, MeasuredBaseline], members: Iterable[str]) -> float:
+def _seconds(run: Run, members: Iterable[str]) -> float:
     """What training them took."""
-    trained: Mapping[str, TrialRecord | MeasuredBaseline] = {**run.driver.history.trials, **learned}
-    return sum(trained[name].seconds for name in members)
+    history = run.driver.history
+    return sum(
+        (history.trials[name] if name in history.trials else history.baselines[name]).seconds
+        for name in members
+    )
 
 
 def predictions(run: Run, record: TrialRecord, split: str) -> Floats:

@@ -11,7 +11,7 @@ from scipy.stats import spearmanr
 
 from toprung.trial.config import Resource
 from toprung.trial.history import History, TrialRecord
-from toprung.trial.report import Metric
+from toprung.trial.report import Metric, Report
 
 _FEWEST_RANKED = 5
 
@@ -23,14 +23,16 @@ class Ending:
     Attributes:
         trial: id.
         since: resource of the report nearest to two thirds of the largest.
-        gain: of the score from there to the last report; above 0 is better.
-        train_loss: at ``since`` and at the end; None where it was not reported.
-        lowest: resource and value of the lowest held-out log-loss; None likewise.
-        last_loss: held-out log-loss at the end; None likewise.
+        till: resource of the last report that scores as many held-out rows as that one.
+        gain: of the score from there to then; above 0 is better.
+        train_loss: at ``since`` and ``till``; None where it was not reported.
+        lowest: resource and value of the lowest held-out log-loss on these rows; None likewise.
+        last_loss: held-out log-loss at ``till``; None likewise.
     """
 
     trial: str
     since: int
+    till: int
     gain: float
     train_loss: tuple[float, float] | None
     lowest: tuple[int, float] | None
@@ -85,7 +87,7 @@ class Courses:
         most: that resource; 0 without any.
         median_gain: of them; None without any.
         agreements: between rungs that enough trials reached.
-        seeds: of configurations that were trained several times.
+        seeds: of configurations that were trained to the end several times.
     """
 
     endings: tuple[Ending, ...]
@@ -133,13 +135,34 @@ def _ending(record: TrialRecord, metric: Metric, most: int) -> Ending | None:
     reports = record.usable(metric)
     if len(reports) < 3 or reports[-1].resource < most:
         return None
-    last = reports[-1]
-    since = min(reports[:-1], key=lambda r: abs(r.resource - 2 * most / 3))
-    losses = [(r.resource, r.metrics["log_loss"]) for r in reports if "log_loss" in r.metrics]
+    # Most reports look at a part of the rows, and other rows would look like progress.
+    last = {_rows(report): report for report in reports}
+    later = [r for r in reports if 3 * r.resource >= most and r is not last[_rows(r)]]
+    since = min(later, key=lambda r: abs(r.resource - 2 * most / 3), default=None)
+    if since is None:
+        return None
+    alike = [report for report in reports if _rows(report) == _rows(since)]
+    losses = [(r.resource, r.metrics["log_loss"]) for r in alike if "log_loss" in r.metrics]
+    return _compare(record.config.trial, since, alike[-1], losses, metric=metric)
+
+
+def _rows(report: Report) -> float:
+    return float(report.metrics.get("evaluated_rows", 0))
+
+
+def _compare(
+    trial: str,
+    since: Report,
+    last: Report,
+    losses: Sequence[tuple[int, float]],
+    *,
+    metric: Metric,
+) -> Ending:
     both = (since.metrics.get("train_loss"), last.metrics.get("train_loss"))
     return Ending(
-        record.config.trial,
+        trial,
         since.resource,
+        last.resource,
         metric.score(last.metrics[metric.name]) - metric.score(since.metrics[metric.name]),
         None if both[0] is None or both[1] is None else (float(both[0]), float(both[1])),
         min(losses, key=lambda one: one[1], default=None),
@@ -166,7 +189,7 @@ def _seeds(records: Sequence[TrialRecord], metric: Metric) -> tuple[Seeds, ...]:
     alike: dict[str, list[float]] = {}
     for record in records:
         best = record.best(metric)
-        if best is not None and record.finalist:
+        if best is not None and (record.finalist or record.state == "completed"):
             name = record.config.trial.partition("-")[0]
             alike.setdefault(name, []).append(float(best.metrics[metric.name]))
     return tuple(Seeds(name, tuple(found)) for name, found in alike.items() if len(found) > 1)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from toprung.data.tasks._base import Task
 from toprung.judge.leaderboard import Row
 from toprung.trial.history import TrialRecord
+from toprung.trial.record import on_most_rows
 from toprung.trial.report import Metric, Report
 from toprung.trial.space import Values
 
@@ -84,12 +85,10 @@ def candidates(rows: Sequence[Row], count: int) -> list[Row]:
 def member_report(record: TrialRecord, metric: Metric) -> Report | None:
     """The report whose weights a trial gives to an ensemble: its best of those that can.
 
-    That are the ones with a checkpoint and, so that like is compared with like, with scores of as
-    many held-out rows as any of them.
+    That are the ones with a checkpoint and with scores of as many held-out rows as any of them.
     """
     named = [report for report in record.usable(metric) if report.checkpoint is not None]
-    most = max((report.metrics.get("evaluated_rows", 0) for report in named), default=0)
-    whole = [report for report in named if report.metrics.get("evaluated_rows", 0) == most]
+    whole = on_most_rows(named)
     return max(whole, key=lambda report: metric.rate(report.metrics), default=None)
 
 

@@ -93,7 +93,8 @@ class Mistakes:
         confident: wrong answers, surest first, where there are more than two exclusive classes.
         ambiguous: rows with the least certain answers.
         ambiguous_share: of wrong ones in the tenth of the rows with the least certain answers.
-        suspects: rows where ensemble and baseline agree against the label.
+        suspects: rows where ensemble and baseline agree against the label, surest first.
+        suspected: how many such rows there are.
         baseline: which one; empty without suspects.
         bands: by length; empty where there are too few rows.
         band_p_value: of a chi-squared test over the bands; None without them.
@@ -109,6 +110,7 @@ class Mistakes:
     ambiguous: tuple[Case, ...]
     ambiguous_share: float
     suspects: tuple[Case, ...]
+    suspected: int
     baseline: str
     bands: tuple[Band, ...]
     band_p_value: float | None
@@ -130,7 +132,7 @@ def find_mistakes(
     look = _Look(verdicts, texts)
     bands, band_p_value = _bands(texts, look.wrong)
     words, tested = _words(texts, look.wrong)
-    suspects, baseline = look.suspects(most, sure)
+    suspects, suspected, baseline = look.suspects(most, sure)
     tenth = look.doubtful[: max(1, len(texts) // 10)]
     two = look.pairs
     return Mistakes(
@@ -142,6 +144,7 @@ def find_mistakes(
         ambiguous=look.ambiguous(most),
         ambiguous_share=float(look.wrong[tenth].mean()),
         suspects=suspects,
+        suspected=suspected,
         baseline=baseline,
         bands=bands,
         band_p_value=band_p_value,
@@ -226,16 +229,21 @@ class _Look:
                 found.append(self._case(int(row), float(shares.max())))
         return tuple(found)
 
-    def suspects(self, most: int, sure: float) -> tuple[tuple[Case, ...], str]:
-        """Rows where the ensemble is sure of another class and a baseline answers the same."""
+    def suspects(self, most: int, sure: float) -> tuple[tuple[Case, ...], int, str]:
+        """Rows where the ensemble is sure of another class and a baseline answers the same.
+
+        Returns:
+            The surest, how many there are, and which baseline.
+        """
         other = self.verdicts.best_baseline()
         if other is None or self.verdicts.task.many:
-            return (), ""
+            return (), 0, ""
         certain = self.probabilities.max(axis=1)
         same = other.logits.argmax(axis=1) == self.probabilities.argmax(axis=1)
         rows = np.flatnonzero(self.wrong & same & (certain >= sure))
         order = rows[np.argsort(-certain[rows], kind="stable")][:most]
-        return tuple(self._case(int(row), float(certain[row])) for row in order), other.who
+        cases = tuple(self._case(int(row), float(certain[row])) for row in order)
+        return cases, len(rows), other.who
 
 
 def _bands(texts: Sequence[str], wrong: Marks) -> tuple[tuple[Band, ...], float | None]:

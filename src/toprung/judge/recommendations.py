@@ -48,13 +48,13 @@ def recommend(
         )
     if mistakes is not None and mistakes.suspects:
         found.append(
-            f"Check the labels of the {_count(len(mistakes.suspects), 'test row')} that ensemble "
+            f"Check the labels of the {_count(mistakes.suspected, 'test row')} that ensemble "
             f"and {mistakes.baseline} agree against, and of rows like them in train."
         )
     if tests_opened > 1:
         found.append(
-            f"Test on new rows: this test split was looked at {tests_opened} times, so its figures "
-            "flatter whatever was chosen by them."
+            f"Test on new rows: this search looked at its test split {tests_opened} times, so its "
+            "figures flatter whatever was chosen by them."
         )
     return found
 

@@ -15,7 +15,20 @@ def say_verdicts(verdicts: Verdicts) -> list[str]:
     baseline = verdicts.best_baseline()
     if baseline is not None and baseline is not verdicts.first:
         found.append(_say_against_baseline(verdicts, baseline))
+        found += _say_trial_against(verdicts, baseline)
     return found
+
+
+def _say_trial_against(verdicts: Verdicts, baseline: Contender) -> list[str]:
+    """That the best trial is below the baseline, which the ensemble may hide."""
+    name = verdicts.metric.name
+    trial, plain = verdicts.metrics.get(BEST_TRIAL, {}).get(name), verdicts.metrics[baseline.who]
+    if trial is None or verdicts.metric.score(trial) >= verdicts.metric.score(plain[name]):
+        return []
+    return [
+        f"By itself the best single trial ({trial:.4f}) is below the baseline {baseline.who} "
+        f"({plain[name]:.4f})."
+    ]
 
 
 def duration(seconds: float) -> str:
@@ -67,6 +80,7 @@ def _say_value(verdicts: Verdicts) -> str:
 
 def _say_against_trial(verdicts: Verdicts, other: Contender) -> str:
     gain = verdicts.gains[other.who][verdicts.metric.name]
+    value = round(gain.value, 4) + 0.0  # no gain of minus nothing
     us, them = _capital(call(verdicts.first)), call(other)
     told = f"95 % interval {bounds(gain, signed=True)}"
     if gain.value == gain.low == gain.high == 0:
@@ -76,7 +90,7 @@ def _say_against_trial(verdicts: Verdicts, other: Contender) -> str:
     if gain.high < 0:
         return f"{us} is worse than {them} by {-gain.value:.4f} ({_turned(gain)})."
     return (
-        f"{us} is not measurably better than {them}: the gain is {gain.value:+.4f} ({told}), "
+        f"{us} is not measurably better than {them}: the gain is {value:+.4f} ({told}), "
         f"and the interval includes 0."
     )
 

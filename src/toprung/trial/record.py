@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from toprung.trial.config import TrialConfig
@@ -76,9 +76,15 @@ class TrialRecord:
         ]
 
     def best(self, metric: Metric) -> Report | None:
-        """The report with the best metric; the earliest among equals."""
-        reports = self.usable(metric)
+        """Of the reports on most held-out rows the best one; the earliest among equals."""
+        reports = on_most_rows(self.usable(metric))
         return max(reports, key=lambda r: metric.rate(r.metrics), default=None)
+
+
+def on_most_rows(reports: Sequence[Report]) -> list[Report]:
+    """Those with scores of as many held-out rows as any: like is compared with like."""
+    rows = [report.metrics.get("evaluated_rows", 0) for report in reports]
+    return [r for r, count in zip(reports, rows, strict=True) if count == max(rows)]
 
 
 @dataclass(frozen=True)

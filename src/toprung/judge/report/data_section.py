@@ -62,7 +62,7 @@ def _tell_pairs(dataset: Dataset) -> list[Part]:
     return [
         "## Data",
         "",
-        f"Their SHA-256 begins with {code(dataset.sha256[:16])}.",
+        f"The SHA-256 of the data begins with {code(dataset.sha256[:16])}.",
         "",
         *table(header, rows, numbers=len(header) - 1),
         *(f"- {escape(note)}" for note in dataset.notes),
@@ -91,7 +91,8 @@ def _tell_table(
     return [
         "## Data",
         "",
-        f"{dataset.classes} classes; their SHA-256 begins with {code(dataset.sha256[:16])}.",
+        f"{dataset.classes} classes. The SHA-256 of the data begins with "
+        f"{code(dataset.sha256[:16])}.",
         "",
         *lines,
         *(f"- {said}" for said in _say_arithmetic(splits, dataset)),

@@ -38,7 +38,8 @@ def tell_ensemble(
         "## Ensemble",
         "",
         f"{code(ensemble.method)} chose {count} member{'s' * (count != 1)} of "
-        f"{ensemble.candidates} trained candidates on the selection split."
+        f"{ensemble.candidates} trained candidate{'s' * (ensemble.candidates != 1)} on the "
+        "selection split."
         f"{_gain(ensemble, metric)}",
         "",
         *table(["member", "backbone", "weight", f"{escape(metric.name)} alone"], body, numbers=2),

@@ -22,7 +22,7 @@ from toprung.judge.report.charts.results import (
 from toprung.judge.report.markdown import code, escape, table
 from toprung.judge.report.parts import Part
 from toprung.judge.sentences import bounds, duration
-from toprung.judge.verdicts import Verdicts
+from toprung.judge.verdicts import ENSEMBLE, Verdicts
 
 _FULL_MATRIX = 20
 _PAIRS = 20
@@ -116,6 +116,17 @@ def _tell_gains(verdicts: Verdicts) -> list[str]:
         "paired bootstrap resamples; above 0 is better, also where a metric is to be small:",
         "",
         *table(["metric", *map(code, verdicts.gains)], body, numbers=len(verdicts.gains)),
+        *_tell_temperature(verdicts, names),
+    ]
+
+
+def _tell_temperature(verdicts: Verdicts, names: Sequence[str]) -> list[str]:
+    if verdicts.first.who != ENSEMBLE or "log_loss" not in names:
+        return []
+    return [
+        "Only the ensemble is calibrated by a temperature: what it gains in log_loss is in part "
+        "calibration.",
+        "",
     ]
 
 

@@ -25,6 +25,7 @@ from toprung.trial.space import Values
 
 _TOP = 15
 _MOST_CUTS = 60
+_FLOOR = " Trials that miss the floor of recall stand behind the others, by how much they miss."
 
 
 def tell_leaderboard(rows: Sequence[Row], metric: str, unit: str) -> list[Part]:
@@ -49,7 +50,8 @@ def tell_leaderboard(rows: Sequence[Row], metric: str, unit: str) -> list[Part]:
     return [
         "## Leaderboard",
         "",
-        "Measured on the stopping split; a trial's best report counts.",
+        "Measured on the stopping split; of a trial's reports on most of its rows the best counts."
+        f"{_FLOOR if any(row.missing for row in rows) else ''}",
         "",
         *table(header, body, right=(0, 2, 3, 4)),
         *([f"Every trial: {_configuration(same)}.", ""] if same else []),
@@ -67,7 +69,7 @@ def tell_search(material: Material, history: History, rows: Sequence[Row]) -> li
         "",
         *_tell_course(material, phase, history),
         *_tell_savings(saved, material, phased=bool(phase.phases)),
-        *_tell_cost(history),
+        *_tell_cost(phase, history),
         *_draw_history(material, rows),
         *_tell_rungs([count for count in counts if count.reached], material),
         *_draw_rungs(material, phase),
@@ -78,14 +80,14 @@ def tell_search(material: Material, history: History, rows: Sequence[Row]) -> li
     ]
 
 
-def _tell_cost(history: History) -> list[str]:
+def _tell_cost(phase: History, history: History) -> list[str]:
     """Where the seconds of training went."""
     records = list(history.trials.values())
     total = sum(record.seconds for record in records)
     if not total:
         return []
-    final = sum(record.seconds for record in records if record.finalist)
-    share = f"; {duration(final)} of it went into trials for the ensemble" if final else ""
+    final = total - sum(record.seconds for record in phase.trials.values())
+    share = f"; {duration(final)} of it after the search, for the ensemble" if final > 0 else ""
     plain = sum(one.seconds for one in history.baselines.values())
     baselines = f" The baselines took {duration(plain)}." if history.baselines else ""
     return [
@@ -123,9 +125,9 @@ def _tell_parameters(material: Material, phase: History, rows: Sequence[Row]) ->
     found = importance(records, material.metric, lowest, material.seed)
     if parallel is None and found is None:
         return []
-    lines: list[Part] = ["### Parameters", "", *([parallel] if parallel is not None else [])]
     if found is None:
-        return lines
+        return [] if parallel is None else [parallel]
+    lines: list[Part] = ["### Parameters", "", *([parallel] if parallel is not None else [])]
     body = [
         [code(name), f"{share:.1%}", f"{spread:.1%}"] for name, share, spread in found.parameters
     ]
@@ -169,21 +171,23 @@ def _tell_course(material: Material, phase: History, history: History) -> list[s
     if ends:
         lines.append(f"The search ran for {duration(float(ends[-1]['at']))}.")
     if history.closed:
-        lines.append(f"It ended because {escape(history.closed)}.")
+        it = "Its last phase" if history.phases else "It"
+        lines.append(f"{it} ended because {escape(history.closed)}.")
     return [" ".join(lines), ""]
 
 
 def _tell_savings(saved: Savings, material: Material, *, phased: bool) -> list[str]:
-    if not saved.trials:
+    if not saved.trials or saved.spent >= saved.full:
         return []
     unit = escape(material.resource.unit)
     last = "the last rung of its phase" if phased else f"{material.resource.max:,}"
     return [
-        f"Early stopping spent {saved.spent:,} {unit} where training {saved.trials} trials to "
+        f"Early stopping spent {saved.spent:,} {unit} where training "
+        f"{_count(saved.trials, 'trial')} to "
         f"{last} each would take {saved.full:,}: "
         f"**{saved.saved_share:.1%} saved**. In time that is {duration(saved.seconds)} against "
         f"an estimated {duration(saved.full_seconds)} (each trial's own seconds per unit of "
-        f"{unit}, times {last}).",
+        f"{unit}, times {last}). Trials for the ensemble are not among it.",
         "",
     ]
 

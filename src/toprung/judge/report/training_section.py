@@ -87,9 +87,9 @@ def _say_convergence(courses: Courses, material: Material) -> list[str]:
         else "more training would likely buy little"
     )
     said = [
-        f"Convergence: from {since:,} to {courses.most:,} "
-        f"{escape(material.resource.unit)} {name} of the {some} that got there improved by "
-        f"{gain:+.4f} in the median, and by more than {_CONVERGED} in {still}: {verdict}."
+        f"Convergence: from {since:,} to {endings[0].till:,} "
+        f"{escape(material.resource.unit)} {name} of the {some} that got there changed by "
+        f"{gain:+.4f} in the median, and rose by more than {_CONVERGED} in {still}: {verdict}."
     ]
     best = endings[0]
     if best.train_loss is not None:
@@ -109,7 +109,7 @@ def _say_overfitting(courses: Courses, material: Material) -> list[str]:
     assert best.lowest is not None
     place = (
         f"was lowest at the end ({best.last_loss:.3f})"
-        if best.lowest[0] == courses.most
+        if best.lowest[0] == best.till
         else f"was lowest at {best.lowest[0]:,} {unit} ({best.lowest[1]:.3f}) and ended at "
         f"{best.last_loss:.3f}"
     )
@@ -124,9 +124,9 @@ def _say_stability(courses: Courses, material: Material) -> list[str]:
     unit = escape(material.resource.unit)
     for one in courses.agreements:
         said.append(
-            f"Stability: the order of {one.trials} trials at {one.low:,} {unit} agrees with that "
-            f"at {one.high:,} with a rank correlation of {one.rho:+.2f} (Spearman, p = "
-            f"{one.p_value:.3f})."
+            f"Stability: the order of {one.trials} trials at {one.low:,} {unit} and that at "
+            f"{one.high:,}, which only they reached, have a rank correlation of {one.rho:+.2f} "
+            f"(Spearman, p = {one.p_value:.3f})."
         )
     for seeds in courses.seeds:
         said.append(

@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, logit
+
 from toprung.core.files import write_text
 from toprung.judge.blends import Growth, grow
 from toprung.judge.budget import search_phase
+from toprung.judge.calibrate import Calibration
 from toprung.judge.courses import study_courses
 from toprung.judge.diagnosing import gather
 from toprung.judge.leaderboard import Row, best_trial, rank_trials
@@ -147,8 +152,17 @@ def _growth(material: Material) -> Growth | None:
         verdicts.labels,
         verdicts.task,
         material.metric,
-        thresholds=verdicts.first.thresholds,
+        thresholds=_before_temperature(verdicts.first.thresholds, ensemble.calibration),
     )
+
+
+def _before_temperature(
+    thresholds: NDArray[np.floating] | None, calibration: Calibration | None
+) -> NDArray[np.floating] | None:
+    """Thresholds on probabilities whose temperature has not been applied."""
+    if thresholds is None or calibration is None:
+        return thresholds
+    return np.asarray(expit(calibration.temperature * logit(thresholds)))
 
 
 def _training(material: Material, history: History, rows: list[Row]) -> list[Part]:
