@@ -40,7 +40,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     help="One YAML file in, the best-config ensemble out: hyperparameter search for fine-tuning "
     "transformers on Ray. The verbs stand in the order of the path.",
-    epilog="Exit codes: 0 ok · 1 no usable trial · 2 bad spec or data · 3 environment · "
+    epilog="Exit codes: 0 ok · 1 no usable trial, or halted · 2 bad spec or data · 3 environment · "
     "4 partial · 130 interrupted (resumable).",
 )
 
