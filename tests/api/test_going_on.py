@@ -15,7 +15,7 @@ import pytest
 
 from toprung.api import Search, opening, searching
 from toprung.api.folder import Folder, find_search
-from toprung.api.opening import Run, Settings, open_run
+from toprung.api.opening import Settings, open_run
 from toprung.cli.running import _pausing
 from toprung.core.errors import FixEnvironment, FixSpec, Interrupted
 from toprung.data.dataset import Dataset, Split
@@ -121,12 +121,12 @@ def test_ctrl_c_breaks_a_baseline_off_which_is_learned_anew_later(
 ) -> None:
     search = Search(finished.spec, settings=Settings("inline", results=str(tmp_path)))
 
-    def press(run: Run, name: str) -> MeasuredBaseline:
+    def press(*_: object, **__: object) -> MeasuredBaseline:
         signal.raise_signal(signal.SIGINT)
         raise AssertionError("the baseline goes on")
 
     with monkeypatch.context() as patched:
-        patched.setattr(searching, "learn_baseline", press)
+        patched.setattr(searching, "measure_baseline", press)
         with _pausing(search), pytest.raises(Interrupted):
             search.fit()
     assert kinds(search.folder)[-1] == "interrupted"
