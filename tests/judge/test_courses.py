@@ -1,4 +1,4 @@
-"""How trainings went and why they ended, in a search and in a plan of longer and longer phases."""
+"""How trainings went, in a search and in a plan of longer and longer phases."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ import pytest
 from toprung.judge.courses import study_courses
 from toprung.judge.diagnoses._base import Facts
 from toprung.judge.diagnosing import Examiner
-from toprung.search.failures import why_over
-from toprung.search.plan import Plan
 from toprung.trial.config import Resource
 from toprung.trial.history import History
 from toprung.trial.report import Metric
@@ -54,7 +52,6 @@ def a_plan() -> History:
 
 def test_of_a_plan_the_last_phase_is_told_to_its_own_end() -> None:
     found = study_courses(a_plan(), METRIC, RESOURCE, [(10, 30, 90), (66, 200, 600)])
-    assert found.most == 600
     assert [(end.trial, end.since) for end in found.endings] == [("t0004", 400), ("t0003", 400)]
     assert found.median_gain == pytest.approx(0.135)
 
@@ -65,7 +62,6 @@ def test_without_a_plan_every_full_training_counts() -> None:
     train(story, "t0001", {10: (0.5, 0.9), 60: (0.7, 0.5), 90: (0.8, 0.6)})
     train(story, "t0002", {10: (0.5, 0.9), 30: (0.6, 0.8)})
     found = study_courses(History.of(story), METRIC, RESOURCE, [(10, 30, 90)])
-    assert found.most == 90
     (end,) = found.endings
     assert (end.trial, end.since, end.gain) == ("t0001", 60, pytest.approx(0.1))
     assert end.overfits
@@ -96,24 +92,6 @@ def test_all_trainings_of_a_configuration_to_the_end_are_its_seeds() -> None:
         train(story, trial, {10: (0.5, 0.9), 60: (value - 0.1, 0.5), 90: (value, 0.6)})
     (seeds,) = study_courses(History.of(story), METRIC, RESOURCE, [(10, 30, 90)]).seeds
     assert (seeds.trial, seeds.values) == ("t0001", (0.7, 0.8))
-
-
-@pytest.mark.parametrize(
-    ("ends", "told"),
-    [((90, 90), "2 trials were tried"), ((90, 30), "the time budget of 60 s is spent")],
-)
-def test_a_search_whose_trials_all_got_through_did_not_end_for_want_of_time(
-    ends: tuple[int, int], told: str
-) -> None:
-    story: list[dict[str, Any]] = []
-    tell(story, "opened")
-    for number, end in enumerate(ends):
-        train(story, f"t000{number}", {10: (0.5, 0.9), end: (0.6, 0.8)})
-        if end < 90:
-            story[-1]["state"] = "stopped"
-    plan = Plan(METRIC, RESOURCE, 2, seed=7, seconds=60.0)
-    assert why_over(History.of(story), plan, is_spent=True) == told
-    assert why_over(History.of(story), plan, is_spent=False) == "2 trials were tried"
 
 
 def test_neighbouring_rungs_of_each_ladder_are_compared() -> None:

@@ -68,15 +68,16 @@ def test_trees_and_regressions_score_as_those_of_scikit_learn_do(
         "features_logreg": make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)),
     }
     new, _ = rows_of(windows, 50, 2)
-    blank = flat_features(new.arrays)
-    gone = np.zeros(blank.shape, bool)
-    gone[:25, : flat_features({"first": next(iter(new.arrays.values()))}).shape[1]] = True
-    array = next(iter(new.arrays.values()))
-    array[:25] = np.nan
+    first, *others = new.arrays
+    missing = np.concatenate([np.full_like(new.arrays[first][:25], np.nan), new.arrays[first][25:]])
+    new = Series({first: missing, **{name: new.arrays[name] for name in others}})
+    known = flat_features(new.arrays)
+    gone = np.zeros(known.shape, bool)
+    gone[:25, : flat_features({first: missing}).shape[1]] = True
     # Trees know a way for what is missing; to a regression it is at its mean.
-    blank = {
-        "features_boosting": np.where(gone, np.nan, blank),
-        "features_logreg": np.where(gone, features.mean(axis=0), blank),
+    expected = {
+        "features_boosting": np.where(gone, np.nan, known),
+        "features_logreg": np.where(gone, features.mean(axis=0), known),
     }
     for name, model in models.items():
         options = {"iterations": 10} if name == "features_boosting" else {}
@@ -84,7 +85,7 @@ def test_trees_and_regressions_score_as_those_of_scikit_learn_do(
         baseline.fit(series, labels, classes=classes, seed=1)
         model.fit(features, labels)
         found = np.exp(baseline.logits(new))
-        np.testing.assert_allclose(found, model.predict_proba(blank[name]), atol=1e-9)
+        np.testing.assert_allclose(found, model.predict_proba(expected[name]), atol=1e-9)
 
 
 @pytest.mark.parametrize("name", ["features_logreg", "features_boosting"])

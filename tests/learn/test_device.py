@@ -198,7 +198,6 @@ print(held_bytes() - before)
 """
 
 
-@pytest.mark.skipif(not Path("/proc/self/statm").is_file(), reason="the system does not say")
 def test_pages_of_a_mapped_file_are_no_memory_that_a_process_holds(tmp_path: Path) -> None:
     (tmp_path / "cache").write_bytes(bytes(96 << 20))
     code = [sys.executable, "-c", MAPPED, str(tmp_path / "cache")]
@@ -207,7 +206,6 @@ def test_pages_of_a_mapped_file_are_no_memory_that_a_process_holds(tmp_path: Pat
     assert mapped < 32 << 20 < 80 << 20 < own
 
 
-@pytest.mark.skipif(not Path("/proc/self/smaps").is_file(), reason="the system does not say")
 @pytest.mark.parametrize(("name", "counts"), [("model.safetensors", True), ("cache", False)])
 def test_mapped_weights_are_memory_that_a_process_uses_and_a_mapped_cache_is_not(
     name: str, counts: bool, tmp_path: Path

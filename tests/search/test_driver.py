@@ -156,6 +156,21 @@ def test_a_spent_time_budget_begins_nothing_but_lets_one_trial_reach_the_last_ru
     assert "time budget" in driver.history.closed
 
 
+def test_a_search_whose_trials_all_got_through_did_not_end_for_want_of_time(
+    tmp_path, clock
+) -> None:
+    driver = open_driver(tmp_path, clock, trials=1, seconds=10.0)
+    trial = driver.assign().config.trial
+    for point in (1, 3):
+        driver.report(report(trial, point, 0.5))
+        assert driver.assign().config.trial == trial
+    clock.move_to(11.0)
+    driver.report(report(trial, 9, 0.5))
+    assert driver.assign() is None
+    driver.finish()
+    assert driver.history.closed == "1 trial was tried"
+
+
 def test_a_report_that_was_journaled_without_its_decision_is_decided_at_resume(
     tmp_path, clock
 ) -> None:

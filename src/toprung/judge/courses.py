@@ -84,14 +84,12 @@ class Courses:
     Attributes:
         endings: of trials that reached the largest resource, best first; of a plan those of its
             last phase in which any did.
-        most: that resource; 0 without any.
         median_gain: of them; None without any.
         agreements: between rungs that enough trials reached.
         seeds: of configurations that were trained to the end several times.
     """
 
     endings: tuple[Ending, ...]
-    most: int
     median_gain: float | None
     agreements: tuple[Agreement, ...]
     seeds: tuple[Seeds, ...]
@@ -119,7 +117,6 @@ def study_courses(
     found = (_agreement(records, metric, low, high) for low, high in pairs)
     return Courses(
         tuple(endings),
-        most,
         median(gains) if gains else None,
         tuple(agreement for agreement in found if agreement is not None),
         _seeds(records, metric),

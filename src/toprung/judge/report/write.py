@@ -13,7 +13,7 @@ from toprung.core.files import write_text
 from toprung.judge.blends import Growth, grow
 from toprung.judge.budget import search_phase
 from toprung.judge.calibrate import Calibration
-from toprung.judge.courses import study_courses
+from toprung.judge.courses import Courses, study_courses
 from toprung.judge.diagnosing import gather
 from toprung.judge.leaderboard import Row, best_trial, rank_trials
 from toprung.judge.mistakes import Mistakes, find_mistakes
@@ -45,10 +45,11 @@ def compose(material: Material) -> list[Part]:
     history = History.of(material.events)
     rows = rank_trials(history, material.metric)
     mistakes = _mistakes(material)
+    courses = study_courses(history, material.metric, material.resource, _ladders(material))
     parts: list[Part] = [f"# {escape(material.name)}", ""]
     if material.verdicts is not None:
         parts += [escape(" ".join(say_verdicts(material.verdicts))), ""]
-    parts += _recommendations(material, history, rows, mistakes)
+    parts += _recommendations(material, rows, courses, mistakes, history=history)
     if material.verdicts is not None:
         parts += tell_results(material.verdicts)
         parts += tell_examples(material.verdicts, material.dataset)
@@ -70,7 +71,7 @@ def compose(material: Material) -> list[Part]:
     )
     parts += tell_search(material, history, rows)
     parts += tell_forecast(material.events)
-    parts += _training(material, history, rows)
+    parts += _training(material, rows, courses, history=history)
     parts += tell_data(material.dataset, truncated=_truncated(material, history, rows))
     parts += tell_architecture(material.architectures)
     parts += ["## Configuration", "", *code_block(material.spec, "yaml")]
@@ -113,15 +114,18 @@ def _ladders(material: Material) -> list[Sequence[int]]:
 
 
 def _recommendations(
-    material: Material, history: History, rows: list[Row], mistakes: Mistakes | None
+    material: Material,
+    rows: list[Row],
+    courses: Courses,
+    mistakes: Mistakes | None,
+    *,
+    history: History,
 ) -> list[Part]:
     best = best_trial(rows)
     found = recommend(
         gather(history, [row.trial for row in rows]),
         verdicts=material.verdicts,
-        courses=study_courses(
-            history, material.metric, material.resource, material.ladders.values()
-        ),
+        courses=courses,
         mistakes=mistakes,
         best=None if best is None else best.values,
         space=material.space,
@@ -165,11 +169,12 @@ def _before_temperature(
     return np.asarray(expit(calibration.temperature * logit(thresholds)))
 
 
-def _training(material: Material, history: History, rows: list[Row]) -> list[Part]:
+def _training(
+    material: Material, rows: list[Row], courses: Courses, *, history: History
+) -> list[Part]:
     ranked = _ranked(rows)
     if not ranked:
         return []
-    courses = study_courses(history, material.metric, material.resource, _ladders(material))
     complaints = gather(history, [row.trial for row in rows])
     return [*tell_training(material, history, courses, ranked), *tell_diagnoses(complaints)]
 
