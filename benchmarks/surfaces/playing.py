@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from space import POINTS
-from surface import METRIC, Nearest, Surface, space_of_surfaces
+from surface import METRIC, Nearest, Surface, cost_of_surfaces, space_of_surfaces
 
 from toprung.core.errors import TrialDiverged
 from toprung.core.seeds import derive_seed
@@ -70,7 +70,7 @@ class Recorded(Searcher):
         self._nearest = Nearest(SPACE, self.surface.values)
         known = [self.surface.values[row] for row in first]
         self.prepare(space, seed, known)
-        self.inner.prepare(space, seed, known)
+        self.inner.prepare(space, seed, known, cost=cost_of_surfaces())
         for row in first:
             self._nearest.claim(row)
 

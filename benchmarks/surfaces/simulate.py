@@ -37,6 +37,7 @@ from toprung.search.searchers._base import Searcher
 from toprung.search.searchers.grid import Grid
 from toprung.search.searchers.random import Random
 from toprung.search.searchers.tpe import Tpe
+from toprung.trial.space import Space
 
 # Workers: (most trials, length of the search in mean full trainings).
 SETTINGS = {1: (100, 32), 4: (100, 16), 16: (100, 8), 64: (100, 4), 256: (256, 4), 1024: (1024, 4)}
@@ -54,6 +55,13 @@ class Cell:
     surface: str
     method: str
     workers: int
+
+
+class Costless(Tpe):
+    """TPE that does not know what configurations cost."""
+
+    def prepare(self, space: Space, seed: int, first: Any = (), *, cost: Any = None) -> None:
+        super().prepare(space, seed, first)
 
 
 def cold_methods(trials: int, tpe: Callable[[], Searcher]) -> Iterator[Method]:
@@ -87,6 +95,7 @@ def refinements() -> Iterator[Method]:
     yield Method("lowest rung 3 times as high", Asha, Tpe, minimum=POINTS[1])
     yield Method("2 brackets", partial(Asha, brackets=2), Tpe)
     yield Method("stop, lowest rung 3 times as high", STOP, Tpe, (), POINTS[1])
+    yield Method("no cheap ones first", Asha, Costless)
     for startup in (5, 20, 40):
         yield Method(f"startup {startup}", Asha, partial(Tpe, startup=startup))
 

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from numpy.typing import NDArray
 from predictions import read_arrays
 from space import HERE, POINTS, read_space
 
+from toprung.api.shapes import cost_of
+from toprung.search.searchers._base import Cost
 from toprung.trial.space import Choice, Scalar, Space, Values
 
 Floats = NDArray[np.float64]
@@ -197,3 +200,9 @@ class Nearest:
 def space_of_surfaces() -> Space:
     """The space that the configurations were drawn from."""
     return read_space().space
+
+
+@cache
+def cost_of_surfaces() -> Cost:
+    """What a search over that space takes configurations to cost; not what they were seen to."""
+    return partial(cost_of, cards=read_space().cards)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,12 +12,14 @@ import torch
 from typer.testing import CliRunner
 
 from toprung.api import Search
+from toprung.api.courses import whole_course
 from toprung.api.estimating import estimate, simulate
 from toprung.api.machines import other_machine
 from toprung.api.opening import Settings
 from toprung.cli.main import app
 from toprung.core.errors import FixSpec
 from toprung.judge.forecast import Forecast
+from toprung.learn.backbone.card import find_card
 from toprung.spec.load import load_spec
 from toprung.spec.spec import SearchSpec
 
@@ -50,6 +53,25 @@ def test_it_tells_time_memory_and_disk_with_a_range_for_each_rung_and_phase(
     assert max(rung.resource for rung in forecast.rungs) == 192
     assert forecast.measured
     assert min(forecast.measured.values()) > 0
+
+
+def test_a_search_knows_which_configurations_are_dear(spec: SearchSpec) -> None:
+    """Layers that are trained cost, and their width; frozen ones are computed once."""
+    cost = whole_course(replace(spec, cards={"bert_base": find_card("bert_base")})).searcher.cost
+    assert cost is not None
+    lora = {"adapter": "lora", "adapter.lora.layers": "all", "max_length": 64}
+    ascending = [
+        {"backbone": "minilm", "adapter": "frozen", "max_length": 64},
+        {"backbone": "minilm", **lora, "adapter.lora.layers": "top_third"},
+        {"backbone": "minilm", **lora, "adapter.lora.layers": "top_half"},
+        {"backbone": "minilm", **lora, "backbone.minilm.depth": 4},
+        {"backbone": "minilm", **lora},
+        {"backbone": "minilm", "adapter": "full", "max_length": 64},
+        {"backbone": "minilm", **lora, "max_length": 128},
+        {"backbone": "bert_base", **lora},
+    ]
+    costs = [cost(values) for values in ascending]
+    assert costs == sorted(set(costs))
 
 
 def test_a_plan_whose_budget_is_spent_early_is_told_until_there(

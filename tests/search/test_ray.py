@@ -12,12 +12,15 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
+import ray
 
 from toprung.core.clock import SystemClock
 from toprung.core.errors import FixEnvironment, Interrupted
 from toprung.search.driver import Driver
 from toprung.search.plan import Plan
+from toprung.search.runners._connection import connect
 from toprung.search.runners.inline import Inline
 from toprung.search.runners.ray import Ray
 from toprung.search.schedulers.asha import Asha
@@ -100,6 +103,29 @@ def kill_by_process_id(file: Path) -> None:
     while not file.exists() or not file.read_text():
         time.sleep(0.05)
     os.kill(int(file.read_text()), signal.SIGKILL)
+
+
+def test_workers_are_processes_that_ray_has_started_ahead(tmp_path) -> None:
+    ray.shutdown()
+    connect(None, trusts_open=False)
+    until = time.monotonic() + 60
+    while len(ahead := idle_workers()) < (os.cpu_count() or 1) and time.monotonic() < until:
+        time.sleep(0.1)
+    driver = open_driver(tmp_path / "search", SPACE, os.cpu_count() or 1, Fifo(), Random())
+
+    def train(assignment: Assignment) -> Iterator[Report]:
+        (tmp_path / f"{os.getpid()}.pid").touch()
+        time.sleep(3.0)  # until the others have come
+        yield Report(assignment.config.trial, 9, {"accuracy": 0.5}, 0.1)
+
+    Ray().run(driver, train)
+    assert {int(path.stem) for path in tmp_path.glob("*.pid")} == ahead
+
+
+def idle_workers() -> set[int]:
+    """Processes of the Ray below this one that have no work yet."""
+    below = psutil.Process().children(recursive=True)
+    return {one.pid for one in below if one.is_running() and one.cmdline()[:1] == ["ray::IDLE"]}
 
 
 def test_workers_stay_resident_and_no_more_trials_run_than_there_are_slots(tmp_path) -> None:

@@ -292,6 +292,29 @@ def test_tpe_draws_at_random_in_the_open_where_a_crowd_runs_without_a_score() ->
     assert {searcher.source(number) for number in range(601, 607)} == {"tpe"}
 
 
+def test_tpe_begins_with_what_is_cheap() -> None:
+    """Each of the first ten is the cheapest of four draws, the plain one among them."""
+
+    def cost(values) -> float:
+        return {"frozen": 1.0, "lora": 10.0, "full": 40.0}[values["adapter"]] * values["depth"]
+
+    plain, thrifty = prepared("tpe"), registry.get("tpe")()
+    thrifty.prepare(SPACE, 7, cost=cost)
+    pairs = [(plain.suggest(n), thrifty.suggest(n)) for n in range(1, 31)]
+    costs = [(cost(one), cost(other)) for one, other in pairs]
+    assert all(other <= one for one, other in costs)
+    assert sum(other for _, other in costs[:10]) < sum(one for one, _ in costs[:10]) / 2
+    assert [one for one, _ in pairs[10:]] == [other for _, other in pairs[10:]]
+
+
+def test_tpe_begins_with_what_it_was_given_however_dear() -> None:
+    dear = {**prepared("tpe").suggest(1), "adapter": "full"}
+    searcher = registry.get("tpe")(startup=1)
+    searcher.prepare(SPACE, 7, [dear], cost=lambda values: values["adapter"] == "full")
+    assert searcher.suggest(1) == dear
+    assert searcher.suggest(2)["adapter"] != "full"
+
+
 def test_tpe_passes_over_observations_that_do_not_fit_the_space() -> None:
     searcher = prepared("tpe", startup=1)
     for number in range(1, 5):

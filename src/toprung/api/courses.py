@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
+from toprung.api.shapes import cost_of
 from toprung.core.seeds import derive_seed
 from toprung.search import schedulers, searchers
 from toprung.search.course import Course
@@ -88,7 +90,8 @@ def _course(
     rules = schedulers.registry.make(scheduler.name, scheduler.options)
     rules.prepare(plan.resource, plan.metric)
     searcher = searchers.registry.make(spec.searcher.name, spec.searcher.options)
-    searcher.prepare(space, spec.seed if seed is None else seed, first)
+    cost = partial(cost_of, cards=spec.cards)
+    searcher.prepare(space, spec.seed if seed is None else seed, first, cost=cost)
     return Course(plan, rules, searcher)
 
 

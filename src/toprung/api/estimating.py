@@ -11,7 +11,8 @@ from toprung.api import Search
 from toprung.api.folder import Folder, folder_of
 from toprung.api.machines import Machine, other_machine, this_machine
 from toprung.api.opening import Settings
-from toprung.api.pricing import Prices, Shape, frequent_shapes
+from toprung.api.pricing import Prices, frequent_shapes
+from toprung.api.shapes import Shape
 from toprung.api.timing import baseline_seconds, measure_beside, sample_plan
 from toprung.api.training import device_of
 from toprung.core.clock import SystemClock
@@ -119,7 +120,7 @@ def estimate(spec: SearchSpec, settings: Settings, like: str | None = None) -> F
     )
     runs = []
     for number in range(_SIMULATIONS):
-        prices = Prices(known.paces, data, machine.slowness)
+        prices = Prices(known.paces, data, spec.cards, machine.slowness)
         runs.append(simulate(whole, slots, prices.seconds, number))
     forecast = _forecast(whole, known, runs, took=clock.seconds() - began)
     if like is None:
@@ -238,7 +239,7 @@ def _judged(run: Simulated) -> set[tuple[int, int]]:
 
 def _disk_bytes(spec: SearchSpec, known: _Known, history: History) -> float:
     """Checkpoints that stay (two, and an older best), what caches keep, and the ensemble."""
-    prices = Prices(known.paces, known.data)
+    prices = Prices(known.paces, known.data, spec.cards)
     train = len(known.data.splits["train"])
     total, cached = 0.0, dict[Shape, float]()
     for record in history.trials.values():

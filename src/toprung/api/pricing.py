@@ -6,29 +6,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from toprung.api.shapes import Shape, shape_of, work
 from toprung.data.dataset import Dataset
+from toprung.learn.backbone.card import Card
 from toprung.learn.evaluate import rows_to_score
 from toprung.learn.paces import Pace
 from toprung.trial.config import Resource, TrialConfig
 from toprung.trial.history import TrialRecord
-from toprung.trial.space import Scalar, Values
-
-Shape = tuple[tuple[str, Scalar], ...]
-"""The values of a configuration that decide what a step costs."""
-
-_KEYS = ("backbone", "adapter", "max_length", "batch_size", "accumulation", "augmenter")
-_ENDS = (".depth", ".layers", ".width", ".patch", ".stem", ".fusion")
-_SIZES = (((".depth", ".layers"), 6.0), ((".width",), 1.0), ((".patch",), 1.0))
-_FLOPS = {"full": 6.0, "lora": 4.0, "frozen": 2.0}
-
-
-def shape_of(values: Values) -> Shape:
-    """The values of a configuration that decide what a step costs.
-
-    >>> shape_of({"adapter": "lora", "adapter.lora.layers": "all", "adapter.lora.rank": 8})
-    (('adapter', 'lora'), ('adapter.lora.layers', 'all'))
-    """
-    return tuple(sorted((n, v) for n, v in values.items() if n in _KEYS or n.endswith(_ENDS)))
+from toprung.trial.space import Values
 
 
 def frequent_shapes(records: Iterable[TrialRecord], most: int) -> dict[Shape, TrialConfig]:
@@ -42,24 +27,6 @@ def frequent_shapes(records: Iterable[TrialRecord], most: int) -> dict[Shape, Tr
     return {shape: example[shape] for shape, _ in given.most_common(most)}
 
 
-def work(shape: Shape) -> float:
-    """Arithmetic of a row, but for what all shapes share: 6 N, 4 N or 2 N operations a token.
-
-    N, the parameters, goes with the depth; the embeddings count as half a layer. Series have a
-    token for every patch, and matrices so narrow that their time goes with their width.
-    """
-    values = dict(shape)
-    depth, width, patch = (_number(shape, *ends) for ends in _SIZES)
-    length = float(str(values.get("max_length", 128))) / patch
-    return _FLOPS.get(str(values.get("adapter", "full")), 6.0) * (depth + 0.5) * length * width
-
-
-def _number(shape: Shape, ends: tuple[str, ...], otherwise: float) -> float:
-    """The number whose name ends so."""
-    found = (v for n, v in shape if n.endswith(ends) and isinstance(v, int | float))
-    return float(next(found, otherwise))
-
-
 @dataclass
 class Prices:
     """Seconds of trials; one object for one simulated search, as caches fill while it runs.
@@ -67,6 +34,7 @@ class Prices:
     Attributes:
         known: paces by shape.
         data: whole, for how many held-out rows a report scores.
+        cards: of the backbones, for what other shapes cost.
         slowness: factor of all times, for another machine.
         cached: rows of each shape whose frozen layers' output is in the cache by now.
         pretrained: shapes whose pretrained weights are there by now.
@@ -74,6 +42,7 @@ class Prices:
 
     known: Mapping[Shape, Pace]
     data: Dataset
+    cards: Mapping[str, Card]
     slowness: float = 1.0
     cached: dict[Shape, int] = field(default_factory=dict)
     pretrained: set[Shape] = field(default_factory=set)
@@ -84,7 +53,8 @@ class Prices:
         if shape in self.known:
             return self.known[shape], self.slowness
         nearest = max(self.known, key=lambda other: len(set(other) & set(shape)))
-        return self.known[nearest], self.slowness * work(shape) / work(nearest)
+        factor = work(shape, self.cards) / work(nearest, self.cards)
+        return self.known[nearest], self.slowness * factor
 
     def seconds(
         self, config: TrialConfig, resource: Resource, rows: int | None

@@ -26,6 +26,12 @@ from toprung.search.runners._access import (
 )
 from toprung.search.runners._local import start_watched
 
+_HANDED_OVER, _SET = class_cache.ENV_VARS_TO_PROPAGATE, class_cache.DEFAULT_ENV_VARS
+"""What Tune would have workers get of this process's environment, and besides."""
+
+_AHEAD_MS = 20_000
+"""For how long a process that Ray has started ahead waits for work; its own second is too short."""
+
 
 def connect(address: str | None, *, trusts_open: bool) -> None:
     """Makes this process a driver of a cluster; does nothing where it is one already.
@@ -37,7 +43,7 @@ def connect(address: str | None, *, trusts_open: bool) -> None:
     Raises:
         FixEnvironment: no cluster there, a token that it refuses, or none that it asks for.
     """
-    _keep_keys()
+    _hand_over(address is None)
     if ray.is_initialized():
         return
     if (address or "").startswith("ray://"):
@@ -68,6 +74,7 @@ def connect(address: str | None, *, trusts_open: bool) -> None:
 
 def _init(address: str | None) -> None:
     local: dict[str, Any] = {"num_cpus": os.cpu_count(), "object_store_memory": 1 << 30}
+    local["_system_config"] = {"idle_worker_killing_time_threshold_ms": _AHEAD_MS}
     try:
         with _at_home(address):
             ray.init(
@@ -120,13 +127,16 @@ def first_line(error: BaseException) -> str:
     return redact(str(error).strip().partition("\n")[0])[:300]
 
 
-def _keep_keys() -> None:
-    """Keeps Tune from handing a cloud's keys to workers as arguments, which all can see.
+def _hand_over(at_home: bool) -> None:
+    """Has Tune hand its workers less of this process's environment.
 
-    Workers of this machine have its environment; those of other nodes use what is theirs.
+    It would hand a cloud's keys over as arguments, which all can see; workers use what is theirs.
+    Those of a Ray that this process starts have its environment anyway, and one to whom nothing is
+    handed over can be a process that Ray has started ahead.
     """
-    names = class_cache.ENV_VARS_TO_PROPAGATE
-    class_cache.ENV_VARS_TO_PROPAGATE = {n for n in names if not n.startswith("AWS_")}
+    shown = {name for name in _HANDED_OVER if not name.startswith("AWS_")}
+    class_cache.ENV_VARS_TO_PROPAGATE = set() if at_home else shown
+    class_cache.DEFAULT_ENV_VARS = {} if at_home else _SET
 
 
 @contextmanager

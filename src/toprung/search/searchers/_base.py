@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from toprung.trial.decision import State
 from toprung.trial.history import TrialRecord
 from toprung.trial.report import Metric
 from toprung.trial.space import Scalar, Space, Values
+
+Cost = Callable[[Values], float]
+"""What training a configuration takes, in any unit; the same whenever it is asked."""
 
 
 @dataclass(frozen=True)
@@ -44,17 +47,26 @@ class Searcher(ABC):
     are the constructor's keywords; ``prepare`` gives the context.
     """
 
-    def prepare(self, space: Space, seed: int, first: Sequence[Values] = ()) -> None:
+    def prepare(
+        self,
+        space: Space,
+        seed: int,
+        first: Sequence[Values] = (),
+        *,
+        cost: Cost | None = None,
+    ) -> None:
         """Takes the context of the search; called once, before anything else.
 
         Args:
             space: to search in.
             seed: of the search.
             first: configurations to try before any of the searcher's own.
+            cost: what configurations cost beside each other; None where that is not known.
         """
         self.space = space
         self.seed = seed
         self.first = tuple(dict(values) for values in first)
+        self.cost = cost
         self.observations: dict[str, Observation] = {}
 
     def suggest(self, number: int) -> dict[str, Scalar] | None:

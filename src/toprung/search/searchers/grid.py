@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from toprung.search.searchers._base import Searcher, identity
+from toprung.search.searchers._base import Cost, Searcher, identity
 from toprung.trial.space import Choice, Scalar, Space, Values
 
 
@@ -38,8 +38,15 @@ class Grid(Searcher):
             raise ValueError(f"points: {points} is below 1")
         self.points = points
 
-    def prepare(self, space: Space, seed: int, first: Sequence[Values] = ()) -> None:
-        super().prepare(space, seed, first)
+    def prepare(
+        self,
+        space: Space,
+        seed: int,
+        first: Sequence[Values] = (),
+        *,
+        cost: Cost | None = None,
+    ) -> None:
+        super().prepare(space, seed, first, cost=cost)
         self._left = _combinations(space, self.points)
         self._made: list[dict[str, Scalar]] = []
         self._known = {identity(values) for values in self.first}

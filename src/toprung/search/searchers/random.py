@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 
 from toprung.core.seeds import derive_seed
-from toprung.search.searchers._base import Searcher, identity
+from toprung.search.searchers._base import Cost, Searcher, identity
 from toprung.trial.space import Float, Scalar, Space, Values
 
 _ATTEMPTS = 100
@@ -26,8 +26,15 @@ class Random(Searcher):
     ['heads', 'tails']
     """
 
-    def prepare(self, space: Space, seed: int, first: Sequence[Values] = ()) -> None:
-        super().prepare(space, seed, first)
+    def prepare(
+        self,
+        space: Space,
+        seed: int,
+        first: Sequence[Values] = (),
+        *,
+        cost: Cost | None = None,
+    ) -> None:
+        super().prepare(space, seed, first, cost=cost)
         self._finite = not any(isinstance(parameter, Float) for _, parameter in space.walk())
         self._drawn: list[dict[str, Scalar]] = []
         self._known = {identity(values) for values in self.first}

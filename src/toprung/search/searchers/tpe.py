@@ -20,7 +20,7 @@ from optuna.samplers import TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
 from toprung.core.seeds import derive_seed
-from toprung.search.searchers._base import Observation, Searcher, identity
+from toprung.search.searchers._base import Cost, Observation, Searcher, identity
 from toprung.trial.space import Choice, Float, Parameter, Scalar, Space, Values
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -29,6 +29,7 @@ _MOST = 1000
 _CROWD = 256
 _ATTEMPTS = 10
 _DRAWS = 100
+_CHEAPEST_OF = 4
 _LONG_AGO = datetime(2000, 1, 1)
 
 _Rank = tuple[int, float, int, str]
@@ -53,6 +54,12 @@ class Tpe(Searcher):
     liar). What was tried before is asked for again, up to 10 times, and then replaced by a random
     draw: the study alone would return to the best of a small space for ever.
 
+    Of the first ``startup`` configurations, each is the cheapest of four random draws, where it is
+    known what configurations cost: what is cheap says early what is any good, and tells bad dear
+    ones before they are paid for (after Lee et al. 2020, "Cost-aware Bayesian Optimization", whose
+    initial design is cheap too). On recorded surfaces that saves a sixth to a third of the time,
+    see benchmarks/surfaces/TABLE.md.
+
     It stays quick in large searches: at most 1,000 observations are told, the best half by
     resource and score and the latest. And where 256 trials or more run without a score yet, of
     which it could learn nothing, only every second of its suggestions is asked for; from 512 on
@@ -65,7 +72,8 @@ class Tpe(Searcher):
         """States the options.
 
         Args:
-            startup: trials with scores, before which configurations are drawn at random.
+            startup: trials with scores, before which configurations are drawn at random; so many
+                are the cheapest of several draws.
 
         Raises:
             ValueError: a negative number of trials.
@@ -74,8 +82,15 @@ class Tpe(Searcher):
             raise ValueError(f"startup: {startup} is below 0")
         self.startup = startup
 
-    def prepare(self, space: Space, seed: int, first: Sequence[Values] = ()) -> None:
-        super().prepare(space, seed, first)
+    def prepare(
+        self,
+        space: Space,
+        seed: int,
+        first: Sequence[Values] = (),
+        *,
+        cost: Cost | None = None,
+    ) -> None:
+        super().prepare(space, seed, first, cost=cost)
         self._known = {identity(values) for values in self.first}
         self._told: dict[str, _Told] = {}
         self._ranks: dict[str, _Rank] = {}
@@ -115,16 +130,26 @@ class Tpe(Searcher):
         if not self._is_crowded(number):
             # Before there is enough to learn from, Optuna draws at random: it need not be told.
             trials = self._tell() if len(self._learned) >= self.startup else []
+            found: list[dict[str, Scalar]] = []
             for attempt in range(_ATTEMPTS):
                 asked = self._ask(trials, derive_seed(self.seed, "tpe", number, attempt))
                 if identity(asked) not in self._known:
-                    return asked
+                    found.append(asked)
+                if len(found) == self._wanted(number):
+                    break
+            if found:
+                return found[0] if self.cost is None else min(found, key=self.cost)
         chance = random.Random(derive_seed(self.seed, "tpe", number))
         for _ in range(_DRAWS):
             drawn = self.space.sample(chance)
             if identity(drawn) not in self._known:
                 return drawn
         return asked or drawn
+
+    def _wanted(self, number: int) -> int:
+        """Draws of which the cheapest is suggested."""
+        is_first = self.cost is not None and number <= len(self.first) + self.startup
+        return _CHEAPEST_OF if is_first else 1
 
     def _is_crowded(self, number: int) -> bool:
         return number % (1 + len(self._silent) // _CROWD) != 0
