@@ -11,6 +11,7 @@ import torch
 
 from toprung.learn.device import (
     Measured,
+    count_cards,
     device_name,
     free_bytes,
     give_back,
@@ -37,6 +38,15 @@ def test_the_fastest_device_there_is_is_chosen(
 ) -> None:
     machine(monkeypatch, cuda=cuda, mps=mps)
     assert resolve_device("auto") == expected
+
+
+def test_cards_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    counts = []
+    for cuda, mps in [(True, False), (False, True), (False, False)]:
+        machine(monkeypatch, cuda=cuda, mps=mps)
+        counts.append(count_cards())
+    assert counts == [4, 1, 0]
 
 
 def test_a_device_that_was_named_stays(monkeypatch: pytest.MonkeyPatch) -> None:

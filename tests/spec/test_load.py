@@ -34,7 +34,7 @@ def test_three_lines_make_a_search_with_every_default() -> None:
     assert (spec.searcher.name, spec.ensemble.name) == ("tpe", "greedy")
     assert [baseline.name for baseline in spec.baselines] == ["majority", "tfidf_logreg"]
     assert (spec.resource.unit, spec.resource.min, spec.resource.max) == ("examples", 512, 13824)
-    assert (spec.trials, spec.minutes, spec.cpus, spec.gpus, spec.seed) == (24, None, 1, 0.0, 0)
+    assert (spec.trials, spec.minutes, spec.cpus, spec.gpus, spec.seed) == (24, None, 1, None, 0)
     assert (spec.precision, spec.cache_gib, spec.first) == ("auto", None, ())
     assert spec.cards["minilm"].layers == 6
 

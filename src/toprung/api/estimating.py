@@ -103,11 +103,11 @@ def estimate(spec: SearchSpec, settings: Settings, like: str | None = None) -> F
     machine = this_machine() if like is None else other_machine(like, own_ms)
     data = load_dataset(spec.data, spec.seed)
     inline = settings.runner == "inline"
-    slots = 1 if inline else max(1, machine.cpus // spec.cpus)
+    slots = 1 if inline else machine.slots(spec.cpus, spec.gpus)
     whole = replace(spec, gates=())
     given = simulate(whole, slots, _even, 0).history.trials.values()
     shapes = frequent_shapes(given, _MOST_SHAPES)
-    here = min(slots, max(1, this_machine().cpus // spec.cpus))
+    here = min(slots, this_machine().slots(spec.cpus, spec.gpus))
     paces, started = measure_beside(sample_plan(spec, data, speed), list(shapes.values()), here)
     known = _Known(
         paces=dict(zip(shapes, paces, strict=True)),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from toprung.core.errors import FixSpec
 from toprung.core.files import read_json
+from toprung.learn.device import count_cards
+from toprung.search.runners._capacity import Need
 from toprung.trial.journal import JOURNAL_NAME, read_events
 
 _BY_COUNT, _BY_SPEED = 0.6, 0.3
@@ -24,6 +26,7 @@ class Machine:
         memory_bytes: of it; None where unknown.
         slowness: its time for the same work on one core, as a factor of this machine's.
         uncertainty: of that factor, as a share; 0 for this machine.
+        gpus: graphics cards; of another machine, those that this one has.
     """
 
     words: str
@@ -31,6 +34,20 @@ class Machine:
     memory_bytes: int | None = None
     slowness: float = 1.0
     uncertainty: float = 0.0
+    gpus: int = field(default_factory=count_cards)
+
+    def slots(self, cpus: int, gpus: float | None) -> int:
+        """How many trials it holds at a time, at least one.
+
+        Args:
+            cpus: of a trial.
+            gpus: of a trial; None is one where there are any.
+
+        >>> Machine("", 16, gpus=2).slots(4, None), Machine("", 16, gpus=0).slots(4, None)
+        (2, 4)
+        """
+        need = Need(cpus, float(self.gpus > 0) if gpus is None else gpus)
+        return max(1, need.trials_on({"CPU": self.cpus, "GPU": self.gpus}))
 
 
 def this_machine() -> Machine:

@@ -68,7 +68,7 @@ def sample_plan(spec: SearchSpec, data: Dataset, speed: Measured) -> Plan:
         cpus=spec.cpus,
         precision=speed.precision if spec.precision == "auto" else spec.precision,
         device=device_of(spec),
-        gpus=spec.gpus,
+        gpus=spec.gpus or 0.0,
         cards=spec.cards,
         prefix_bytes=0 if spec.cache_gib == 0 else None,
     )

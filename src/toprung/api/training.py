@@ -36,7 +36,7 @@ def _precision(spec: SearchSpec, driver: Driver) -> Precision:
 
 def device_of(spec: SearchSpec) -> str:
     """The device that trials of a spec train on."""
-    return "auto" if spec.gpus else "cpu"
+    return "cpu" if spec.gpus == 0 else "auto"
 
 
 def make_trainer(
@@ -68,7 +68,7 @@ def make_trainer(
         cpus=spec.cpus,
         precision=_precision(spec, driver),
         device=device_of(spec),
-        gpus=spec.gpus,
+        gpus=spec.gpus or 0.0,
         pause_file=folder.pause,
         cards=spec.cards,
         prefix_bytes=None if spec.cache_gib is None else int(spec.cache_gib * 2**30),

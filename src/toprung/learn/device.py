@@ -38,6 +38,13 @@ def resolve_device(name: str) -> str:
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
+def count_cards() -> int:
+    """Graphics cards of this machine that a trial may train on."""
+    if torch.cuda.is_available():
+        return torch.cuda.device_count()
+    return int(torch.backends.mps.is_available())
+
+
 def supports_bfloat16(device: torch.device) -> bool:
     """Whether the device multiplies in bfloat16 itself; whether it gains is for ``measure``.
 

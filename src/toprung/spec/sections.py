@@ -24,7 +24,7 @@ BUDGET = {
 }
 TRIAL = {
     "cpus": field("cpus", int, default=1),
-    "gpus": field("gpus", float, default=0.0),
+    "gpus": field("gpus", float | None),
     "precision": field("precision", Precision, default="auto"),
     "cache_gib": field("cache_gib", float | None),
     "memory_gib": field("memory_gib", float | None),

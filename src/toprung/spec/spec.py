@@ -40,7 +40,7 @@ class SearchSpec:
         disk_gib: of disk for checkpoints and predictions, beyond which those of losers go; None
             is half of what is free when the search is opened.
         cpus: of each trial.
-        gpus: of each trial; may be a fraction.
+        gpus: of each trial; may be a fraction. None is one where any node has one, else none.
         precision: of the training's arithmetic; ``auto`` is measured when the search begins.
         cache_gib: of disk for what frozen layers make of the texts; 0 keeps nothing, None is a
             quarter of what is free.
@@ -67,7 +67,7 @@ class SearchSpec:
     trials: int
     minutes: float | None
     cpus: int
-    gpus: float
+    gpus: float | None
     precision: Literal["auto", "float32", "bfloat16"]
     cache_gib: float | None
     ensemble: Component
