@@ -86,20 +86,30 @@ def _kill_until_done(spec: Path, results: Path, options: argparse.Namespace) -> 
     process = _run("search", str(spec), results)
     while len(kills) < options.kills:
         before = _size(journal)
-        try:
-            process.wait(timeout=chance.uniform(options.shortest, options.longest))
-        except subprocess.TimeoutExpired:
-            os.kill(process.pid, signal.SIGKILL)
-            process.wait()
-            kills.append(_size(journal) > before)
-            print(f"kill {len(kills)}: journal at {_size(journal)} bytes", file=sys.stderr)
-            begun = journal.exists()
-            process = _run(*(("resume", "killed") if begun else ("search", str(spec))), results)
-            continue
-        break
+        ends = time.monotonic() + chance.uniform(options.shortest, options.longest)
+        enough = _reports(journal) + options.reports if options.reports else None
+        while process.poll() is None and not _is_over(journal, enough, ends):
+            time.sleep(0.02)
+        if process.poll() is not None:
+            break
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        kills.append(_size(journal) > before)
+        print(f"kill {len(kills)}: journal at {_size(journal)} bytes", file=sys.stderr)
+        begun = journal.exists()
+        process = _run(*(("resume", "killed") if begun else ("search", str(spec))), results)
     if process.wait() not in (0, 4):
         sys.exit(f"the resumed search ended with exit code {process.returncode}")
     return kills
+
+
+def _is_over(journal: Path, enough: int | None, ends: float) -> bool:
+    """Whether a life is: after so many reports, or where none are named after its time."""
+    return time.monotonic() > ends if enough is None else _reports(journal) >= enough
+
+
+def _reports(journal: Path) -> int:
+    return journal.read_bytes().count(b'"kind": "reported"') if journal.exists() else 0
 
 
 def _run(verb: str, what: str, results: Path) -> subprocess.Popen[bytes]:
@@ -134,6 +144,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--examples", type=int, default=128, help="of the lowest rung")
     parser.add_argument("--shortest", type=float, default=8.0, help="seconds of a life")
     parser.add_argument("--longest", type=float, default=30.0)
+    parser.add_argument("--reports", type=int, default=0, help="of a life, in the place of seconds")
     return parser.parse_args()
 
 

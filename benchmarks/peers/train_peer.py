@@ -4,7 +4,7 @@
 
 - ``documented``: float32, every text padded to 128 tokens, as the documentation's examples do;
 - ``dynamic``: float32, every batch padded to its longest text (``DataCollatorWithPadding``);
-- ``strong``: batches of like length, bfloat16.
+- ``strong``: batches of like length, bfloat16 unless ``--precision`` says otherwise.
 
 Prints one JSON line. Runs in the peers' environment: nothing of toprung is imported.
 """
@@ -136,7 +136,7 @@ def training_arguments(options: argparse.Namespace) -> TrainingArguments:
         weight_decay=0.01,
         lr_scheduler_type="linear",
         warmup_steps=0.06,
-        bf16=strong,
+        bf16=strong and options.precision == "bfloat16",
         train_sampling_strategy="group_by_length" if strong else "random",
         use_cpu=True,
         dataloader_pin_memory=False,
@@ -183,6 +183,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", required=True, help="folder of one data set")
     parser.add_argument("--form", choices=("documented", "dynamic", "strong"), required=True)
+    parser.add_argument("--precision", choices=("float32", "bfloat16"), default="bfloat16")
     parser.add_argument("--layers", choices=("all", "top_third"), default="all")
     parser.add_argument("--pooling", choices=("pooler", "mean"), default="pooler")
     parser.add_argument("--rows", type=int, default=0, help="of train; 0 is all")

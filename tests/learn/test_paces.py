@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from toprung.learn import paces
+from toprung.learn.batches import cut
 from toprung.learn.paces import measure_paces
 from toprung.learn.trainer import Trainer
 from toprung.trial.config import TrialConfig
@@ -51,3 +52,21 @@ def test_what_one_configuration_keeps_is_not_counted_for_the_next(
         trainer(), [TrialConfig("t0001", CACHED, 1), TrialConfig("t0002", frozen, 1)]
     )
     assert two.cache_bytes == pytest.approx(one.cache_bytes, rel=0.5)
+
+
+def test_memory_is_weighed_in_a_step_on_the_longest_rows(
+    trainer: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[tuple[int, int]] = []
+
+    def noted(rows: Any, lengths: Any, *most: int) -> Any:
+        steps.append((len(rows), int(lengths.min())))
+        return cut(rows, lengths, *most)
+
+    monkeypatch.setattr(paces, "cut", noted)
+    monkeypatch.setattr(paces, "used_bytes", lambda: len(steps))
+    (pace,) = measure_paces(trainer(), [TrialConfig("t0001", CACHED, 1)])
+    size = steps[0][0]
+    assert steps[-1][0] == size
+    assert steps[-1][1] >= max(shortest for rows, shortest in steps if rows == size)
+    assert pace.memory_bytes == len(steps)

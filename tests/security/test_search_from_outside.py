@@ -70,7 +70,7 @@ def watched(
         )
         while process.poll() is None:
             _look(process, found)
-            time.sleep(0.1)
+            time.sleep(0.3)
         output.seek(0)
         found.output, found.code = output.read(), process.returncode
     yield found

@@ -17,6 +17,7 @@ from toprung.core.memory import used_bytes
 from toprung.learn.batches import Position, cut
 from toprung.learn.checkpoint import PARTIAL
 from toprung.learn.evaluate import predict
+from toprung.learn.loop import Part
 from toprung.learn.plan import Plan
 from toprung.learn.run import Run
 from toprung.trial.config import Assignment, TrialConfig
@@ -87,6 +88,7 @@ def _measure(plan: Plan, config: TrialConfig, folder: Path) -> Pace:
     # Before held-out rows join it.
     kept = _size(own.cache / "prefix") / max(1, len(run.labels)) if first else 0.0
     score = _score(run)
+    held = max(used_bytes(), _weigh(run))
     began = clock.seconds()
     with run.streams.turn():
         run.save_partial()
@@ -102,7 +104,7 @@ def _measure(plan: Plan, config: TrialConfig, folder: Path) -> Pace:
         save_seconds=save,
         save_bytes=_size(saved),
         cache_bytes=kept,
-        memory_bytes=used_bytes(),
+        memory_bytes=held,
         spread=(max(parts) - min(parts)) / train,
     )
 
@@ -177,6 +179,20 @@ def _score(run: Run) -> float:
     predict(run.model, inputs, rows)
     seconds = run.plan.clock.seconds() - began
     return float(seconds / max(1, lengths[rows].sum()) * lengths.mean())
+
+
+def _weigh(run: Run) -> int:
+    """Bytes that this process holds in a step on the longest rows, which training meets one day."""
+    loop, feed = run.loop, run.loop.feed
+    rows = np.argsort(-feed.batches.lengths, kind="stable")[: feed.batches.size]
+    held = 0
+    with run.streams.turn():
+        run.model.train()
+        for part in cut(rows, feed.batches.lengths[rows], feed.micro, feed.micro_tokens):
+            loss = loop.loss_of(Part(part, len(rows)), feed.inputs.scores(run.model, part, 0))
+            held = max(held, used_bytes())
+            loss.backward()  # type: ignore[no-untyped-call]
+    return held
 
 
 def _size(folder: Path) -> int:
