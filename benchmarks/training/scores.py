@@ -28,12 +28,14 @@ class Size:
         epochs: passes over them.
         held_out: at most; validation first, then rows of train that are left.
         learning_rate: of both sides.
+        precision: of both sides.
     """
 
     rows: int
     epochs: int
     held_out: int
     learning_rate: float = 1e-3
+    precision: str = "bfloat16"
 
 
 def accuracies(
@@ -66,6 +68,7 @@ def _options(folder: Path, size: Size, seed: int, layers: str, threads: int) -> 
         "--lr": size.learning_rate,
         "--seed": seed,
         "--layers": layers,
+        "--precision": size.precision,
         "--threads": threads,
     }
     return [str(word) for pair in given.items() for word in pair]
