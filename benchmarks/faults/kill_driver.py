@@ -42,6 +42,8 @@ baselines: [majority]
 ensemble: {greedy: {members: 2, candidates: 3}}
 seed: 3
 """
+_LONGEST = 240.0
+"""Seconds until a driver is killed although it has not reported."""
 TOPRUNG = [sys.executable, "-m", "toprung.cli.main"]
 
 
@@ -86,8 +88,9 @@ def _kill_until_done(spec: Path, results: Path, options: argparse.Namespace) -> 
     process = _run("search", str(spec), results)
     while len(kills) < options.kills:
         before = _size(journal)
-        ends = time.monotonic() + chance.uniform(options.shortest, options.longest)
         enough = _reports(journal) + options.reports if options.reports else None
+        life = _LONGEST if enough else chance.uniform(options.shortest, options.longest)
+        ends = time.monotonic() + life
         while process.poll() is None and not _is_over(journal, enough, ends):
             time.sleep(0.02)
         if process.poll() is not None:
@@ -104,8 +107,10 @@ def _kill_until_done(spec: Path, results: Path, options: argparse.Namespace) -> 
 
 
 def _is_over(journal: Path, enough: int | None, ends: float) -> bool:
-    """Whether a life is: after so many reports, or where none are named after its time."""
-    return time.monotonic() > ends if enough is None else _reports(journal) >= enough
+    """Whether a life is: after so many reports, where any are named, or after its time."""
+    if time.monotonic() > ends:
+        return True
+    return enough is not None and _reports(journal) >= enough
 
 
 def _reports(journal: Path) -> int:

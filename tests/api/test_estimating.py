@@ -16,10 +16,14 @@ from toprung.api.courses import whole_course
 from toprung.api.estimating import estimate, simulate
 from toprung.api.machines import other_machine
 from toprung.api.opening import Settings
+from toprung.api.pricing import Prices
+from toprung.api.shapes import shape_of
 from toprung.cli.main import app
 from toprung.core.errors import FixSpec
+from toprung.data.load import load_dataset
 from toprung.judge.forecast import Forecast
 from toprung.learn.backbone.card import find_card
+from toprung.learn.paces import Pace
 from toprung.spec.load import load_spec
 from toprung.spec.spec import SearchSpec
 
@@ -72,6 +76,35 @@ def test_a_search_knows_which_configurations_are_dear(spec: SearchSpec) -> None:
     ]
     costs = [cost(values) for values in ascending]
     assert costs == sorted(set(costs))
+
+
+def test_frozen_layers_cost_where_what_they_make_is_not_kept(spec: SearchSpec) -> None:
+    frozen = {"backbone": "minilm", "adapter": "frozen", "max_length": 64}
+    cost, anew = (whole_course(one).searcher.cost for one in (spec, replace(spec, cache_gib=0)))
+    assert cost is not None
+    assert anew is not None
+    changed = {**frozen, "augmenter": "delete"}
+    assert cost(frozen) < cost(changed) == anew(frozen)
+    full = {**frozen, "adapter": "full"}
+    assert anew(frozen) < cost(full) == anew(full)
+
+
+def test_a_shape_that_was_not_timed_is_priced_by_the_most_alike_of_its_adapter(
+    spec: SearchSpec,
+) -> None:
+    pace = Pace(1.0, 0.01, 0.02, 0.005, 0.5, 10, 2.0, 1 << 30, 0.1)
+    deep = {"backbone": "minilm", "backbone.minilm.depth": 6, "max_length": 64}
+    frozen, full = ({**deep, "adapter": adapter} for adapter in ("frozen", "full"))
+    known = {shape_of(frozen): replace(pace, train_seconds=1e-4), shape_of(full): pace}
+    prices = Prices(known, load_dataset(spec.data, spec.seed), {})
+    shallow = {**full, "backbone.minilm.depth": 2, "max_length": 32}
+    found = prices.pace(shallow)
+    half = (2 + 0.5) / (6 + 0.5) / 2
+    assert found.train_seconds == pytest.approx(half * pace.train_seconds)
+    assert found.score_seconds == pytest.approx(half * pace.score_seconds)
+    assert (found.start_seconds, found.save_seconds) == (1.0, 0.5)
+    other = prices.pace({**deep, "adapter": "lora", "adapter.lora.layers": "all"})
+    assert (other.start_seconds, other.score_seconds) == (1.0, 0.005)
 
 
 def test_a_plan_whose_budget_is_spent_early_is_told_until_there(
@@ -128,5 +161,13 @@ def test_another_machine_is_a_number_of_cores_or_what_a_search_left_there(tmp_pa
     found = other_machine(str(file), 3.0)
     assert (found.cpus, found.slowness, found.memory_bytes) == (8, 2.0, 32 * 2**30)
     assert found.uncertainty < other_machine("8", 3.0).uncertainty
+    assert found.gpus == 0
+    # What a CPU takes says nothing of a machine that trained on its cards.
+    slow |= {"device": "NVIDIA H100"}
+    (tmp_path / "journal.jsonl").write_text(json.dumps(slow) + "\n")
+    file.write_text(json.dumps({"cpus": 8, "memory_gib": 32.0, "gpus": 4}))
+    cards = other_machine(str(file), 3.0)
+    assert (cards.gpus, cards.slowness, cards.slots(2, None)) == (4, 1.0, 4)
+    assert other_machine(str(file), 3.0, "NVIDIA A100").slowness == 2.0
     with pytest.raises(FixSpec, match="neither a number of cores nor"):
         other_machine("a fast one", 1.0)

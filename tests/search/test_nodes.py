@@ -52,7 +52,10 @@ def test_a_node_that_fails_answers_with_its_error(address: str) -> None:
     assert ["/no/such/folder" in str(error) for error in found.values()] == [True, True]
 
 
-def test_trials_have_a_card_each_where_there_are_any(address: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("gpus", "cards"), [(None, "0"), (0.0, "")])
+def test_trials_have_a_card_each_where_there_are_any_unless_they_are_to_have_none(
+    address: str, tmp_path: Path, gpus: float | None, cards: str
+) -> None:
     metric, resource = Metric("accuracy"), Resource("examples", 1, 1, (1,))
     scheduler, searcher = Fifo(), Random()
     scheduler.prepare(resource, metric)
@@ -65,8 +68,8 @@ def test_trials_have_a_card_each_where_there_are_any(address: str, tmp_path: Pat
 
     with Journal(tmp_path / "search", SystemClock()) as journal:
         driver = Driver(Plan(metric, resource, 4, seed=0), scheduler, searcher, journal)
-        Ray(address=address, gpus=None).run(driver, train)
-    assert {file.read_text() for file in tmp_path.glob("seen*")} == {"0"}
+        Ray(address=address, gpus=gpus).run(driver, train)
+    assert {file.read_text() for file in tmp_path.glob("seen*")} == {cards}
     assert len(driver.history.in_state("completed")) == 4
 
 

@@ -10,6 +10,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -111,11 +112,14 @@ def test_workers_are_processes_that_ray_has_started_ahead(tmp_path) -> None:
     until = time.monotonic() + 60
     while len(ahead := idle_workers()) < (os.cpu_count() or 1) and time.monotonic() < until:
         time.sleep(0.1)
-    driver = open_driver(tmp_path / "search", SPACE, os.cpu_count() or 1, Fifo(), Random())
+    trials = os.cpu_count() or 1
+    driver = open_driver(tmp_path / "search", SPACE, trials, Fifo(), Random())
 
     def train(assignment: Assignment) -> Iterator[Report]:
         (tmp_path / f"{os.getpid()}.pid").touch()
-        time.sleep(3.0)  # until the others have come
+        until = time.monotonic() + 60
+        while len(list(tmp_path.glob("*.pid"))) < trials and time.monotonic() < until:
+            time.sleep(0.1)
         yield Report(assignment.config.trial, 9, {"accuracy": 0.5}, 0.1)
 
     Ray().run(driver, train)
@@ -125,7 +129,11 @@ def test_workers_are_processes_that_ray_has_started_ahead(tmp_path) -> None:
 def idle_workers() -> set[int]:
     """Processes of the Ray below this one that have no work yet."""
     below = psutil.Process().children(recursive=True)
-    return {one.pid for one in below if one.is_running() and one.cmdline()[:1] == ["ray::IDLE"]}
+    found = set()
+    for one in below:
+        with suppress(psutil.Error):
+            found |= {one.pid} if one.cmdline()[:1] == ["ray::IDLE"] else set()
+    return found
 
 
 def test_workers_stay_resident_and_no_more_trials_run_than_there_are_slots(tmp_path) -> None:

@@ -90,7 +90,7 @@ def _course(
     rules = schedulers.registry.make(scheduler.name, scheduler.options)
     rules.prepare(plan.resource, plan.metric)
     searcher = searchers.registry.make(spec.searcher.name, spec.searcher.options)
-    cost = partial(cost_of, cards=spec.cards)
+    cost = partial(cost_of, cards=spec.cards, kept=spec.cache_gib != 0)
     searcher.prepare(space, spec.seed if seed is None else seed, first, cost=cost)
     return Course(plan, rules, searcher)
 

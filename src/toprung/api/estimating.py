@@ -100,14 +100,17 @@ def estimate(spec: SearchSpec, settings: Settings, like: str | None = None) -> F
     began = clock.seconds()
     speed = measure_precision(device_of(spec), spec.cpus)
     own_ms = speed.bfloat16_ms if speed.precision == "bfloat16" else speed.float32_ms
-    machine = this_machine() if like is None else other_machine(like, own_ms)
+    machine = this_machine() if like is None else other_machine(like, own_ms, speed.device)
     data = load_dataset(spec.data, spec.seed)
     inline = settings.runner == "inline"
-    slots = 1 if inline else machine.slots(spec.cpus, spec.gpus)
+    slots = 1 if inline else machine.slots(spec.cpus, spec.gpus, spec.cpus_alone or 0)
     whole = replace(spec, gates=())
     given = simulate(whole, slots, _even, 0).history.trials.values()
     shapes = frequent_shapes(given, _MOST_SHAPES)
-    here = min(slots, this_machine().slots(spec.cpus, spec.gpus))
+    # Beside each other on one card: each card has a trial of its own, and is as quick.
+    alone = this_machine()
+    alone = replace(alone, gpus=min(1, alone.gpus))
+    here = min(slots, alone.slots(spec.cpus, spec.gpus))
     paces, started = measure_beside(sample_plan(spec, data, speed), list(shapes.values()), here)
     known = _Known(
         paces=dict(zip(shapes, paces, strict=True)),
@@ -243,7 +246,7 @@ def _disk_bytes(spec: SearchSpec, known: _Known, history: History) -> float:
     train = len(known.data.splits["train"])
     total, cached = 0.0, dict[Shape, float]()
     for record in history.trials.values():
-        pace, _ = prices.pace(record.config.values)
+        pace = prices.pace(record.config.values)
         total += pace.save_bytes * min(2.3, max(1, len(record.reports)))
     for shape, pace in known.paces.items():
         cached[shape] = pace.cache_bytes * train

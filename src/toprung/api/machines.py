@@ -10,7 +10,7 @@ from typing import Any
 from toprung.core.errors import FixSpec
 from toprung.core.files import read_json
 from toprung.learn.device import count_cards
-from toprung.search.runners._capacity import Need
+from toprung.search.runners._capacity import needs_of, slots_by_need
 from toprung.trial.journal import JOURNAL_NAME, read_events
 
 _BY_COUNT, _BY_SPEED = 0.6, 0.3
@@ -26,7 +26,7 @@ class Machine:
         memory_bytes: of it; None where unknown.
         slowness: its time for the same work on one core, as a factor of this machine's.
         uncertainty: of that factor, as a share; 0 for this machine.
-        gpus: graphics cards; of another machine, those that this one has.
+        gpus: graphics cards; of a number of cores, those that this machine has.
     """
 
     words: str
@@ -36,18 +36,16 @@ class Machine:
     uncertainty: float = 0.0
     gpus: int = field(default_factory=count_cards)
 
-    def slots(self, cpus: int, gpus: float | None) -> int:
-        """How many trials it holds at a time, at least one.
+    def slots(self, cpus: int, gpus: float | None, cpus_alone: int = 0) -> int:
+        """How many trials it holds at a time, at least one; a trial's needs as of ``needs_of``.
 
-        Args:
-            cpus: of a trial.
-            gpus: of a trial; None is one where there are any.
-
-        >>> Machine("", 16, gpus=2).slots(4, None), Machine("", 16, gpus=0).slots(4, None)
-        (2, 4)
+        >>> card, none = Machine("", 16, gpus=1), Machine("", 16, gpus=0)
+        >>> card.slots(4, None), card.slots(4, None, 6), none.slots(4, None)
+        (1, 3, 4)
         """
-        need = Need(cpus, float(self.gpus > 0) if gpus is None else gpus)
-        return max(1, need.trials_on({"CPU": self.cpus, "GPU": self.gpus}))
+        nodes = [{"CPU": float(self.cpus), "GPU": float(self.gpus)}]
+        needs = needs_of(nodes, cpus, gpus, cpus_alone=cpus_alone)
+        return max(1, sum(slots_by_need(nodes, needs)))
 
 
 def this_machine() -> Machine:
@@ -57,13 +55,14 @@ def this_machine() -> Machine:
     return Machine(f"this machine, {cpus} cores", cpus, pages)
 
 
-def other_machine(like: str, own_ms: float) -> Machine:
+def other_machine(like: str, own_ms: float, device: str = "cpu") -> Machine:
     """A machine like the one that is described.
 
     Args:
         like: a number of cores, taken to be as quick as these; or the ``environment.json`` that a
             search left there, beside whose journal the speed of a core was measured too.
         own_ms: what the journal's measurement of arithmetic takes here, in milliseconds.
+        device: that it was taken on.
 
     Raises:
         FixSpec: it is neither.
@@ -75,23 +74,29 @@ def other_machine(like: str, own_ms: float) -> Machine:
     try:
         said: dict[str, Any] = read_json(path)
         cpus, memory = int(said["cpus"]), int(float(said["memory_gib"]) * 2**30)
+        gpus = int(said.get("gpus", 0))
     except (OSError, ValueError, KeyError, TypeError, OverflowError):
         text = f"'{like}' is neither a number of cores nor the environment.json of a search."
         raise FixSpec("--like", [f"{text} Write for example --like 8."]) from None
-    if not (0 < cpus <= 100_000 and memory > 0):
+    if not (0 < cpus <= 100_000 and memory > 0 and 0 <= gpus <= 1000):
         raise FixSpec("--like", [f"'{like}' describes no machine. Write for example --like 8."])
-    found = _measured_ms(path.parent / JOURNAL_NAME)
+    found = _measured_ms(path.parent / JOURNAL_NAME, device)
     slowness, uncertainty = 1.0, _BY_COUNT
     if found and own_ms:
         slowness, uncertainty = found / own_ms, _BY_SPEED
     words = f"the machine of {path}: {cpus} cores (times uncertain by {uncertainty:.0%})"
-    return Machine(words, cpus, memory, slowness, uncertainty)
+    return Machine(words, cpus, memory, slowness, uncertainty, gpus)
 
 
-def _measured_ms(journal: Path) -> float:
-    """What the measurement took there, in the precision that was chosen; 0 where unknown."""
+def _measured_ms(journal: Path, device: str) -> float:
+    """What the measurement took there, in the precision that was chosen; 0 where unknown.
+
+    That of a graphics card says nothing of a CPU, nor the other way round.
+    """
     for event in read_events(journal) if journal.is_file() else ():
         if event["kind"] == "precision":
+            if (event.get("device", "cpu") == "cpu") != (device == "cpu"):
+                return 0.0
             found = event.get(f"{event['precision']}_ms")
             return float(found) if isinstance(found, int | float) else 0.0
     return 0.0

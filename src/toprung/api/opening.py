@@ -144,7 +144,7 @@ def _opened(spec: SearchSpec, folder: Folder, settings: Settings) -> Iterator[Ru
     folder.make_private()
     if not simulated and folder.store is None:
         check_place(folder)
-    _begin(spec, folder)
+    _begin(spec, folder, simulated)
     folder.publish()
     room = Room(folder.root, folder.store)
     with Journal(
@@ -222,11 +222,11 @@ def _facts(spec: SearchSpec, data: Dataset) -> Facts:
     return Facts(metric=spec.metric, resource=spec.resource, rows=len(train), class_rows=class_rows)
 
 
-def _begin(spec: SearchSpec, folder: Folder) -> None:
+def _begin(spec: SearchSpec, folder: Folder, simulated: bool) -> None:
     if folder.spec.is_file() and folder.journal.is_file():
         return
     write_text(folder.spec, spec.resolved)
-    write_json(folder.environment, environment())
+    write_json(folder.environment, environment(simulated))
 
 
 def search_folder(spec: SearchSpec, results: str) -> Folder:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 
-from toprung.api.shapes import Shape, shape_of, work
+from toprung.api.shapes import Shape, reading, shape_of, work
 from toprung.data.dataset import Dataset
 from toprung.learn.backbone.card import Card
 from toprung.learn.evaluate import rows_to_score
@@ -47,14 +48,25 @@ class Prices:
     cached: dict[Shape, int] = field(default_factory=dict)
     pretrained: set[Shape] = field(default_factory=set)
 
-    def pace(self, values: Values) -> tuple[Pace, float]:
-        """The pace of a configuration's shape or the most alike one, and the factor of it."""
+    def pace(self, values: Values) -> Pace:
+        """The pace of a configuration's shape, or what follows from the most alike one's.
+
+        Training goes with the arithmetic of a step, scoring and what frozen layers do once with
+        that of reading; starting and saving take what they take.
+        """
         shape = shape_of(values)
         if shape in self.known:
-            return self.known[shape], self.slowness
-        nearest = max(self.known, key=lambda other: len(set(other) & set(shape)))
-        factor = work(shape, self.cards) / work(nearest, self.cards)
-        return self.known[nearest], self.slowness * factor
+            return self.known[shape]
+        near = max(self.known, key=partial(_likeness, shape))
+        pace, cards = self.known[near], self.cards
+        training = work(shape, cards) / work(near, cards)
+        read = reading(shape, cards) / reading(near, cards)
+        return replace(
+            pace,
+            train_seconds=pace.train_seconds * training,
+            first_seconds=pace.first_seconds * read,
+            score_seconds=pace.score_seconds * read,
+        )
 
     def seconds(
         self, config: TrialConfig, resource: Resource, rows: int | None
@@ -66,7 +78,7 @@ class Prices:
             resource: of the search or phase.
             rows: of train that it learns from; None for all.
         """
-        pace, factor = self.pace(config.values)
+        pace, factor = self.pace(config.values), self.slowness
         splits, task = self.data.splits, self.data.task
         train = len(splits["train"]) if rows is None else rows
         unit = train if resource.unit == "epochs" else 1
@@ -93,3 +105,9 @@ class Prices:
                 seconds += factor * (pace.save_seconds + pace.start_seconds)
             found[point], before = seconds, point
         return found
+
+
+def _likeness(shape: Shape, other: Shape) -> tuple[bool, int]:
+    """How alike another shape is; one of another adapter keeps other things than this one."""
+    adapter = {item for item in shape if item[0] == "adapter"}
+    return adapter <= set(other), len(set(other) & set(shape))

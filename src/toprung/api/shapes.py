@@ -38,18 +38,57 @@ def work(shape: Shape, cards: Mapping[str, Card]) -> float:
     >>> [work(shape, {}) / work(lora, {}) for shape in ((("adapter", "full"),), lora)]
     [3.9, 1.0]
     """
-    values = dict(shape)
-    adapter, card = str(values.get("adapter", "full")), cards.get(str(values.get("backbone")))
-    depth = _number(shape, (".depth", ".layers"), _DEPTH if card is None else card.layers)
+    adapter = str(dict(shape).get("adapter", "full"))
+    each = _trained(shape, cards) + 0.5
+    return _OPERATIONS.get(adapter, 6.0) * each * _layer(shape, cards)
+
+
+def reading(shape: Shape, cards: Mapping[str, Card]) -> float:
+    """Arithmetic of a row that is only scored, but for what all shapes share."""
+    return 2.0 * (_depth(shape, cards) + 0.5) * _layer(shape, cards)
+
+
+def cost_of(values: Values, cards: Mapping[str, Card], *, kept: bool = True) -> float:
+    """What training a configuration costs beside others.
+
+    Args:
+        values: of it.
+        cards: of the backbones.
+        kept: whether what frozen layers make of the texts is.
+    """
+    shape = shape_of(values)
+    changes = str(values.get("augmenter") or "none") != "none"
+    again = 0.0 if kept and not changes else _frozen(shape, cards) * _layer(shape, cards)
+    return work(shape, cards) + 2.0 * again
+
+
+def _frozen(shape: Shape, cards: Mapping[str, Card]) -> float:
+    """How many layers learn nothing."""
+    return _depth(shape, cards) - _trained(shape, cards)
+
+
+def _trained(shape: Shape, cards: Mapping[str, Card]) -> float:
+    """How many layers are trained, or adapted."""
+    if dict(shape).get("adapter") == "frozen":
+        return 0.0
+    return _TRAINED.get(_layers(shape), 1.0) * _depth(shape, cards)
+
+
+def _depth(shape: Shape, cards: Mapping[str, Card]) -> float:
+    card = _card(shape, cards)
+    return _number(shape, (".depth", ".layers"), _DEPTH if card is None else card.layers)
+
+
+def _layer(shape: Shape, cards: Mapping[str, Card]) -> float:
+    """Of one layer: its length times what goes with its width."""
+    card = _card(shape, cards)
     width = _number(shape, (".width",), 1.0 if card is None else (card.hidden / _HIDDEN) ** 2)
-    length = float(str(values.get("max_length", 128))) / _number(shape, (".patch",), 1.0)
-    trained = 0.0 if adapter == "frozen" else _TRAINED.get(_layers(shape), 1.0) * depth
-    return _OPERATIONS.get(adapter, 6.0) * (trained + 0.5) * length * width
+    length = float(str(dict(shape).get("max_length", 128)))
+    return length / _number(shape, (".patch",), 1.0) * width
 
 
-def cost_of(values: Values, cards: Mapping[str, Card]) -> float:
-    """What training a configuration costs beside others."""
-    return work(shape_of(values), cards)
+def _card(shape: Shape, cards: Mapping[str, Card]) -> Card | None:
+    return cards.get(str(dict(shape).get("backbone")))
 
 
 def _number(shape: Shape, ends: tuple[str, ...], otherwise: float) -> float:

@@ -7,7 +7,9 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-_WORTH, _MUCH = 256 << 20, 512 << 20
+HOLES = 512 << 20
+"""Bytes that holes in the heap may take during long work before they are given back."""
+_WORTH = 256 << 20
 _HEX, _WEIGHTS = "0123456789abcdef", ".safetensors"
 _held = 0
 """Bytes that were held when memory was last given back."""
@@ -77,6 +79,6 @@ class HeapWatch:
         if not self._usual:
             # What steps take is known one look after memory was given back, not at once.
             self._usual = held
-        elif held > self._usual + _MUCH:
+        elif held > self._usual + HOLES:
             trim_heap(0)
             self._usual = 0

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from toprung.core.files import files_below
-from toprung.core.memory import used_bytes
+from toprung.core.memory import HOLES, trim_heap, used_bytes
 from toprung.learn.batches import Position, cut
 from toprung.learn.checkpoint import PARTIAL
 from toprung.learn.evaluate import predict
@@ -182,17 +182,24 @@ def _score(run: Run) -> float:
 
 
 def _weigh(run: Run) -> int:
-    """Bytes that this process holds in a step on the longest rows, which training meets one day."""
+    """Bytes that this process will hold at most: in a step on the longest rows, among holes.
+
+    Batches of all sizes leave holes in the heap: soon as much as a step takes, and then as much
+    again before they are given back; each up to ``HOLES``.
+    """
     loop, feed = run.loop, run.loop.feed
     rows = np.argsort(-feed.batches.lengths, kind="stable")[: feed.batches.size]
-    held = 0
+    if run.device.type != "cpu":
+        return used_bytes()  # what a step takes is the card's
+    trim_heap(0)
+    lean = held = used_bytes()
     with run.streams.turn():
         run.model.train()
         for part in cut(rows, feed.batches.lengths[rows], feed.micro, feed.micro_tokens):
             loss = loop.loss_of(Part(part, len(rows)), feed.inputs.scores(run.model, part, 0))
             held = max(held, used_bytes())
             loss.backward()  # type: ignore[no-untyped-call]
-    return held
+    return held + 2 * min(HOLES, held - lean)
 
 
 def _size(folder: Path) -> int:

@@ -53,6 +53,33 @@ class Need:
         return ("GPU", self.gpus) if self.gpus else ("CPU", float(self.cpus))
 
 
+def needs_of(
+    nodes: Sequence[Node],
+    cpus: int,
+    gpus: float | None,
+    *,
+    memory: int = 0,
+    cpus_alone: int = 0,
+) -> list[Need]:
+    """What a trial takes in each of the ways in which it may run, the preferred one first.
+
+    Args:
+        nodes: that are there.
+        cpus, memory: of a trial.
+        gpus: of a trial; None is one where a node holds a trial with one, else none.
+        cpus_alone: that a trial takes where no GPU is left for it; 0 where it must have its GPUs.
+
+    >>> [need.gpus for need in needs_of([{"CPU": 4, "GPU": 1}], 2, None, cpus_alone=4)]
+    [1.0, 0.0]
+    >>> [need.gpus for need in needs_of([{"CPU": 4, "GPU": 1}], 8, None, cpus_alone=4)]
+    [0.0]
+    """
+    if gpus is None:
+        gpus = float(any(Need(cpus, 1.0, memory).trials_on(node) for node in nodes))
+    needs = [Need(cpus, gpus, memory)]
+    return needs + [Need(cpus_alone, 0.0, memory)] * bool(gpus and cpus_alone)
+
+
 def slots_by_need(nodes: Sequence[Node], needs: Sequence[Need]) -> list[int]:
     """How many trials of each kind all nodes hold at a time, the first kinds first.
 

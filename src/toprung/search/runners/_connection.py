@@ -29,6 +29,9 @@ from toprung.search.runners._local import start_watched
 _HANDED_OVER, _SET = class_cache.ENV_VARS_TO_PROPAGATE, class_cache.DEFAULT_ENV_VARS
 """What Tune would have workers get of this process's environment, and besides."""
 
+_STARTED: set[str] = set()
+"""Addresses of the Rays that this process has started: their workers have its environment."""
+
 _AHEAD_MS = 20_000
 """For how long a process that Ray has started ahead waits for work; its own second is too short."""
 
@@ -43,9 +46,10 @@ def connect(address: str | None, *, trusts_open: bool) -> None:
     Raises:
         FixEnvironment: no cluster there, a token that it refuses, or none that it asks for.
     """
-    _hand_over(address is None)
     if ray.is_initialized():
+        _hand_over(ray.get_runtime_context().gcs_address in _STARTED)
         return
+    _hand_over(address is None)
     if (address or "").startswith("ray://"):
         raise FixEnvironment(
             f"'{address}' is a Ray Client address, and Tune does not run through it. Give "
@@ -84,6 +88,8 @@ def _init(address: str | None) -> None:
                 logging_level=logging.ERROR,
                 **(local if address is None else {}),
             )
+        if address is None:
+            _STARTED.add(ray.get_runtime_context().gcs_address)
     # Ray says with a bare Exception that a node did not start.
     except Exception as error:
         if address is None:

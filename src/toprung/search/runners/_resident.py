@@ -36,9 +36,9 @@ class Resident(tune.Trainable):
         """Gets ready for a first assignment."""
         assert train is not None
         assert manners is not None
-        if config.get(WAY):
-            # A search on GPUs, placed without one: it must see none, and has other CPUs.
-            os.environ["CUDA_VISIBLE_DEVICES"] = ""
+        if not config["gpus"]:
+            os.environ["CUDA_VISIBLE_DEVICES"] = ""  # Ray hides none.
+        if config[WAY]:
             os.environ[CPUS_VARIABLE] = str(config["cpus"])
         self._come = False
         self._released, self._news, self._silent = asyncio.Event(), asyncio.Event(), asyncio.Event()

@@ -107,7 +107,8 @@ class Places(Searcher):
         if not self._bridge.desk.wants_worker():
             return None
         way = self._ways[trial_id] = self._way()
-        return {WAY: way, "cpus": self._bridge.needs[way].cpus} if way else {}
+        need = self._bridge.needs[way]
+        return {WAY: way, "cpus": need.cpus, "gpus": need.gpus}
 
     def _way(self) -> int:
         """The first way to run a trial that the nodes have room for, else the first."""

@@ -16,7 +16,7 @@ from ray.exceptions import RayError
 from toprung.core.errors import FixEnvironment, Interrupted
 from toprung.search.driver import Driver
 from toprung.search.runners._base import Runner, T, Train
-from toprung.search.runners._capacity import Need, count_slots
+from toprung.search.runners._capacity import Need, count_slots, needs_of
 from toprung.search.runners._connection import connect, in_words
 from toprung.search.runners._local import LocalRay
 from toprung.search.runners._nodes import ask_nodes
@@ -56,7 +56,7 @@ class Ray(Runner):
     Attributes:
         address: of a running cluster, as ``ray.init`` takes it; None starts a local Ray.
         cpus: per trial; also the threads of its worker.
-        gpus: per trial; a fraction shares a GPU. None is one where any node has one, else none.
+        gpus: per trial; a fraction shares a GPU. None follows from the nodes, see ``needs_of``.
         memory: bytes of a trial, as forecast; it is placed where they are. 0 where unknown.
         cpus_alone: that a trial takes where no GPU is left for it; 0 where it must have its GPUs.
         priority: of this search among those that share the cluster.
@@ -90,7 +90,8 @@ class Ray(Runner):
         # Tune prints each worker's death as a traceback; the driver tells it in one line.
         logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
         connect(self.address, trusts_open=self.trusts_open)
-        needs = self._needs()
+        wanted = {"memory": self.memory, "cpus_alone": self.cpus_alone}
+        needs = needs_of(alive_nodes(), self.cpus, self.gpus, **wanted)
         pulse = None if self.address is None else Pulse(needs, self.priority, self.workers)
         local = LocalRay()
         with local.watched():
@@ -142,14 +143,6 @@ class Ray(Runner):
         os.environ.update(_QUIET)
         connect(self.address, trusts_open=self.trusts_open)
         return ask_nodes(task)
-
-    def _needs(self) -> list[Need]:
-        """Of a trial, in the ways that it may run, the preferred one first."""
-        gpus = self.gpus
-        if gpus is None:
-            gpus = float(any(node.get("GPU", 0.0) >= 1.0 for node in alive_nodes()))
-        needs = [Need(self.cpus, gpus, self.memory)]
-        return needs + [Need(self.cpus_alone, 0.0, self.memory)] * bool(gpus and self.cpus_alone)
 
     def _slots(self, needs: Sequence[Need]) -> int:
         """Of the nodes that are there; of a cluster, which may grow, a Pulse says."""

@@ -54,11 +54,12 @@ class Tpe(Searcher):
     liar). What was tried before is asked for again, up to 10 times, and then replaced by a random
     draw: the study alone would return to the best of a small space for ever.
 
-    Each of the first ``startup`` configurations is the cheapest of four random draws, where it is
-    known what configurations cost: the cheap ones say early what is any good (after Lee et al.
-    2020, "Cost-aware Bayesian Optimization", whose initial design is cheap too). With 1 to 64
-    workers on two recorded surfaces that is 4 to 27 % sooner near the best in seven of eight cases,
-    and 22 % later in one; see benchmarks/surfaces/TABLE.md.
+    Each of the first ``startup`` configurations that it draws is the cheapest of four draws, where
+    it is known what configurations cost; they are random, but for what ``first`` has taught it by
+    then. The cheap ones say early what is any good (after Lee et al. 2020, "Cost-aware Bayesian
+    Optimization", whose initial design is cheap too). With 1 to 64 workers on two recorded surfaces
+    that is 4 to 27 % sooner near the best in seven of eight cases, and 22 % later in one; see
+    benchmarks/surfaces/TABLE.md.
 
     It stays quick in large searches: at most 1,000 observations are told, the best half by
     resource and score and the latest. And where 256 trials or more run without a score yet, of
