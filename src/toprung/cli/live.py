@@ -69,6 +69,8 @@ class View:
 
     def _words(self, event: Event) -> str | None:
         kind, trial = event["kind"], event.get("trial", "")
+        if kind == "precision":
+            return _precision_words(event)
         if kind == "baseline":
             value = event["metrics"].get(self._metric)
             return f"baseline {event['name']}: {self._metric} {value:.4f}, {event['seconds']:.1f} s"
@@ -139,6 +141,20 @@ def _place_words(event: Event) -> str:
         over = (event["left"] - event["limit"]) / 2**20
         said += f"; {over:.0f} MiB over budget.disk_gib are needed by trials that may still win"
     return said
+
+
+def _precision_words(event: Event) -> str:
+    """Where trials compute, in which precision, and what was measured of both.
+
+    >>> measured = {"float32_ms": 7.2, "bfloat16_ms": 3.1}
+    >>> _precision_words({"precision": "bfloat16", "device": "cpu", **measured})
+    'trials train in bfloat16 on cpu: 7.2 ms a layer in float32, 3.1 in bfloat16'
+    >>> _precision_words({"precision": "float32", "device": "mps"})
+    'trials train in float32 on mps'
+    """
+    said = f"trials train in {event['precision']} on {event['device']}"
+    full, half = event.get("float32_ms"), event.get("bfloat16_ms")
+    return f"{said}: {full:g} ms a layer in float32, {half:g} in bfloat16" if half else said
 
 
 def _phase_words(event: Event) -> str:
