@@ -146,7 +146,7 @@ def _place_words(event: Event) -> str:
 def _precision_words(event: Event) -> str:
     """Where trials compute, in which precision, and what was measured of both.
 
-    >>> measured = {"float32_ms": 7.2, "bfloat16_ms": 3.1}
+    >>> measured = {"float32_ms": 7.204, "bfloat16_ms": 3.1}
     >>> _precision_words({"precision": "bfloat16", "device": "cpu", **measured})
     'trials train in bfloat16 on cpu: 7.2 ms a layer in float32, 3.1 in bfloat16'
     >>> _precision_words({"precision": "float32", "device": "mps"})
@@ -154,7 +154,7 @@ def _precision_words(event: Event) -> str:
     """
     said = f"trials train in {event['precision']} on {event['device']}"
     full, half = event.get("float32_ms"), event.get("bfloat16_ms")
-    return f"{said}: {full:g} ms a layer in float32, {half:g} in bfloat16" if half else said
+    return f"{said}: {full:.3g} ms a layer in float32, {half:.3g} in bfloat16" if half else said
 
 
 def _phase_words(event: Event) -> str:
