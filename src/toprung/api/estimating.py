@@ -107,10 +107,9 @@ def estimate(spec: SearchSpec, settings: Settings, like: str | None = None) -> F
     whole = replace(spec, gates=())
     given = simulate(whole, slots, _even, 0).history.trials.values()
     shapes = frequent_shapes(given, _MOST_SHAPES)
-    # Beside each other on one card: each card has a trial of its own, and is as quick.
-    alone = this_machine()
-    alone = replace(alone, gpus=min(1, alone.gpus))
-    here = min(slots, alone.slots(spec.cpus, spec.gpus))
+    # Of one card at most: trials on others do not slow those on it.
+    own = this_machine()
+    here = min(slots, replace(own, gpus=min(1, own.gpus)).slots(spec.cpus, spec.gpus))
     paces, started = measure_beside(sample_plan(spec, data, speed), list(shapes.values()), here)
     known = _Known(
         paces=dict(zip(shapes, paces, strict=True)),

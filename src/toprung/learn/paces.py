@@ -187,10 +187,10 @@ def _weigh(run: Run) -> int:
     Batches of all sizes leave holes in the heap: soon as much as a step takes, and then as much
     again before they are given back; each up to ``HOLES``.
     """
-    loop, feed = run.loop, run.loop.feed
-    rows = np.argsort(-feed.batches.lengths, kind="stable")[: feed.batches.size]
     if run.device.type != "cpu":
         return used_bytes()  # what a step takes is the card's
+    loop, feed = run.loop, run.loop.feed
+    rows = np.argsort(-feed.batches.lengths, kind="stable")[: feed.batches.size]
     trim_heap(0)
     lean = held = used_bytes()
     with run.streams.turn():
