@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 import ray
 from ray.cluster_utils import Cluster
+from ray.tune.execution import class_cache
 
 from toprung.core.clock import SystemClock
 from toprung.search.driver import Driver
 from toprung.search.plan import Plan
+from toprung.search.runners._connection import connect
 from toprung.search.runners.inline import Inline
 from toprung.search.runners.ray import Ray
 from toprung.search.schedulers.fifo import Fifo
@@ -71,6 +73,13 @@ def test_trials_have_a_card_each_where_there_are_any_unless_they_are_to_have_non
         Ray(address=address, gpus=gpus).run(driver, train)
     assert {file.read_text() for file in tmp_path.glob("seen*")} == {cards}
     assert len(driver.history.in_state("completed")) == 4
+
+
+def test_workers_of_a_ray_that_somebody_else_has_started_get_this_environment(address: str) -> None:
+    connect(None, trusts_open=False)
+    handed_over = class_cache.ENV_VARS_TO_PROPAGATE
+    assert handed_over
+    assert not [name for name in handed_over if name.startswith("AWS_")]
 
 
 def test_without_a_cluster_this_machine_alone_is_asked() -> None:
