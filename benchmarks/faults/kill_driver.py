@@ -60,7 +60,7 @@ def main() -> None:
             text = text.replace(name, str(value))
         spec.write_text(text)
         began = time.monotonic()
-        _run("search", str(spec), root / "whole").wait()
+        _run("search", str(spec), root / "whole", "--runner", options.twin).wait()
         whole_seconds = time.monotonic() - began
         kills = _kill_until_done(spec, root / "cut", options)
         whole, cut = (_outcome(root / name / "killed") for name in ("whole", "cut"))
@@ -117,9 +117,9 @@ def _reports(journal: Path) -> int:
     return journal.read_bytes().count(b'"kind": "reported"') if journal.exists() else 0
 
 
-def _run(verb: str, what: str, results: Path) -> subprocess.Popen[bytes]:
+def _run(verb: str, what: str, results: Path, *words: str) -> subprocess.Popen[bytes]:
     results.mkdir(parents=True, exist_ok=True)
-    command = [*TOPRUNG, verb, what, "--results", str(results)]
+    command = [*TOPRUNG, verb, what, "--results", str(results), *words]
     log = (results / "log").open("ab")
     return subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
 
@@ -150,6 +150,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--shortest", type=float, default=8.0, help="seconds of a life")
     parser.add_argument("--longest", type=float, default=30.0)
     parser.add_argument("--reports", type=int, default=0, help="of a life, in the place of seconds")
+    parser.add_argument("--twin", default="ray", help="runner of the undisturbed one")
     return parser.parse_args()
 
 
