@@ -144,7 +144,7 @@ def play(
     table = surface.copies(trials, derive_seed(seed, "copies"))
     resource = Resource("examples", method.minimum, POINTS[-1], POINTS)
     scheduler, searcher = method.scheduler(), Recorded(method.searcher(), table)
-    scheduler.prepare(resource, Metric(METRIC))
+    scheduler.prepare(resource, Metric(METRIC), finalists=FINALISTS)
     searcher.begin(_space_for(searcher.inner, seed), seed, method.first)
     runner, curve = Virtual(workers=workers), [(0.0, 0.0)]
 

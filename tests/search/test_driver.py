@@ -29,9 +29,11 @@ def clock() -> VirtualClock:
     return VirtualClock()
 
 
-def open_driver(folder: Path, clock: VirtualClock, trials: int = 4, **plan: float) -> Driver:
+def open_driver(
+    folder: Path, clock: VirtualClock, trials: int = 4, *, finalists: int = 0, **plan: float
+) -> Driver:
     scheduler, searcher = Asha(), Random()
-    scheduler.prepare(RESOURCE, ACCURACY)
+    scheduler.prepare(RESOURCE, ACCURACY, finalists=finalists)
     searcher.prepare(Space({"x": Float(0.0, 1.0)}), 7)
     journal = Journal(folder, clock, durable=False)
     driver = Driver(Plan(ACCURACY, RESOURCE, trials, seed=7, **plan), scheduler, searcher, journal)
@@ -225,6 +227,44 @@ def test_an_extended_search_goes_on_where_it_closed(tmp_path, clock) -> None:
     assert driver.history.closed is not None
     driver.extend(2)
     assert driver.assign().config.trial == "t0002"
+
+
+def test_a_slot_that_would_idle_trains_likely_finalists_as_long_as_others_train(
+    tmp_path, clock
+) -> None:
+    driver = open_driver(tmp_path, clock, trials=4, finalists=2)
+    running = [driver.assign().config.trial for _ in range(4)]
+    for trial, accuracy in zip(running[:3], (0.4, 0.6, 0.5), strict=True):
+        driver.report(report(trial, 1, accuracy))
+    # One of three goes on by the rule, the next best in a slot of its own, and no third.
+    taken = [driver.assign(), driver.assign()]
+    assert [(one.config.trial, one.start) for one in taken] == [("t0002", 1), ("t0003", 1)]
+    assert driver.assign() is None
+    promoted = [e for e in read_events(tmp_path / "journal.jsonl") if e["kind"] == "promoted"]
+    assert [event["by"] for event in promoted] == ["rule", "ahead"]
+    assert promoted[1]["reason"].endswith("a slot is free, and 2 will be trained to the end")
+    # Whoever opens the search again takes the same decisions, and goes on with the same trials.
+    close(driver)
+    driver = open_driver(tmp_path, clock, trials=4, finalists=2)
+    again = {driver.assign().config.trial for _ in range(3)}
+    assert again == {"t0004", "t0002", "t0003"}
+    assert driver.assign() is None
+    # Where nothing trains, the finalists' turn comes after the search.
+    driver.report(report("t0004", 1, 0.1))
+    for trial, accuracy in (("t0002", 0.7), ("t0003", 0.6)):
+        driver.report(report(trial, 3, accuracy))
+    assert driver.assign().config.trial == "t0002"
+    driver.report(report("t0002", 9, 0.8))
+    assert driver.assign() is None
+
+
+def test_a_spent_time_budget_trains_nobody_ahead(tmp_path, clock) -> None:
+    driver = open_driver(tmp_path, clock, trials=3, finalists=2, seconds=10.0)
+    running = [driver.assign().config.trial for _ in range(3)]
+    for trial in running[:2]:
+        driver.report(report(trial, 1, 0.5))
+    clock.move_to(11.0)
+    assert driver.assign() is None
 
 
 def test_finalists_are_trained_to_the_last_rung_and_more_seeds_are_their_own_trials(

@@ -104,6 +104,35 @@ def test_the_last_rung_completes_and_nothing_before_it_does(scheduler) -> None:
             assert completed == (point == 13824)
 
 
+def test_only_who_pauses_is_trained_ahead_and_as_many_as_become_finalists() -> None:
+    for name, options in VARIANTS:
+        scheduler = prepared(name, options)
+        scheduler.prepare(scheduler.resource, F1, finalists=4)
+        told, _ = climb(scheduler, 30, rising)
+        waiting = {trial for trial, reports in told.items() if isinstance(reports[-1][1], Pause)}
+        ahead = []
+        while promotion := scheduler.ahead():
+            ahead.append(promotion.trial)
+        assert set(ahead) <= waiting
+        assert bool(ahead) == bool(waiting), (name, options)
+        assert len(ahead) == len(set(ahead))
+
+
+def test_the_best_of_the_highest_rung_is_trained_ahead_first() -> None:
+    asha = Asha()
+    asha.prepare(Resource("examples", 1, 9, (1, 3, 9)), F1, finalists=3)
+    for number in range(1, 10):
+        asha.add(trial_id(number))
+        asha.decide(trial_id(number), 1, number / 10)
+    # As scores rise, every third went on at once; of these the last goes on from the second rung.
+    for number in (3, 6, 9):
+        asha.decide(trial_id(number), 3, number / 10)
+    assert asha.promote() is None
+    taken = [asha.ahead(), asha.ahead()]
+    assert [(one.trial, one.start) for one in taken] == [("t0006", 3), ("t0003", 3)]
+    assert asha.ahead() is None
+
+
 def test_the_same_calls_give_the_same_answers() -> None:
     for name, options in VARIANTS:
         logs = [climb(prepared(name, options), 40, rising)[1] for _ in range(2)]

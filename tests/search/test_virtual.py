@@ -24,6 +24,7 @@ from toprung.trial.report import Metric, Report
 from toprung.trial.space import Choice, Float, Int, Option, Space
 
 LORA = Space({"rank": Int(4, 64, log=True)})
+FINALISTS = 3
 SPACE = Space(
     {
         "adapter": Choice((Option("full"), Option("lora", LORA))),
@@ -63,7 +64,7 @@ def search(
         schedulers.get(scheduler)(**options),
         searchers.get(searcher)(),
     )
-    rules.prepare(RESOURCE, F1)
+    rules.prepare(RESOURCE, F1, finalists=FINALISTS)
     source.prepare(SPACE, 7, [{"adapter": "full", "learning_rate": 1e-3}])
     plan = Plan(F1, RESOURCE, trials, seed=7)
     wait = [lambda event: time.sleep(pause_seconds)] if pause_seconds else []
@@ -78,10 +79,10 @@ def search(
 
 
 def finalists(history: History) -> list[str]:
-    """Three trials, best first by their first report, which later training does not change."""
+    """As many as wanted, best first by their first report, which later training leaves."""
     records = [r for r in history.trials.values() if r.reports and r.source != "finalist"]
     records.sort(key=lambda r: r.reports[0].metrics["macro_f1"], reverse=True)
-    return [record.config.trial for record in records[:3]]
+    return [record.config.trial for record in records[:FINALISTS]]
 
 
 def course(folder: Path) -> list[dict]:

@@ -77,7 +77,7 @@ def in_order(journal: Path, order: list[tuple[str, int]]) -> Callable[..., Itera
 
 def search(folder: Path, runner: Runner, train: Callable[..., Iterator[Report]]) -> list[Event]:
     scheduler, searcher, seen = Asha(), Tpe(startup=4), list[Event]()
-    scheduler.prepare(RESOURCE, ACCURACY)
+    scheduler.prepare(RESOURCE, ACCURACY, finalists=3)
     searcher.prepare(Space({"x": Float(0.0, 1.0)}), 7)
     clock = runner.clock if isinstance(runner, Virtual) else SystemClock()
     with Journal(folder, clock) as journal:
@@ -107,6 +107,8 @@ def test_workers_of_ray_decide_as_simulated_ones_whose_reports_come_in_the_same_
     # The durations must also matter: one worker goes another way.
     alone = search(tmp_path / "alone", Virtual(workers=1), look_up)
     assert course(alone) != course(simulated)
+    # So must a slot that would idle without likely finalists.
+    assert {e["by"] for e in simulated if e["kind"] == "promoted"} == {"rule", "ahead"}
 
     folder = tmp_path / "ray"
     real = search(folder, Ray(cpus=CPUS // WORKERS), in_order(folder / "journal.jsonl", order))

@@ -9,6 +9,7 @@ from functools import partial
 
 from toprung.api.shapes import cost_of
 from toprung.core.seeds import derive_seed
+from toprung.judge import ensembles
 from toprung.search import schedulers, searchers
 from toprung.search.course import Course
 from toprung.search.plan import Plan
@@ -27,7 +28,8 @@ def whole_course(spec: SearchSpec) -> Course:
     """The course of a search without phases."""
     seconds = None if spec.minutes is None else spec.minutes * 60
     plan = Plan(spec.metric, spec.resource, spec.trials, seconds, spec.seed)
-    return _course(spec.scheduler, spec, plan, spec.space, spec.first)
+    finalists = _finalists(spec)
+    return _course(spec.scheduler, spec, plan, spec.space, spec.first, finalists=finalists)
 
 
 def phase_course(spec: SearchSpec, event: Event) -> Course:
@@ -49,7 +51,9 @@ def phase_course(spec: SearchSpec, event: Event) -> Course:
         crashes=_most_crashes(spec, number, event["rows"]),
     )
     first = tuple(dict(values) for values in event["first"])
-    return _course(phase.scheduler, spec, plan, space_of(spec.space, phase), first, seed=seed)
+    finalists = _finalists(spec) if number == len(spec.phases) else 0
+    space = space_of(spec.space, phase)
+    return _course(phase.scheduler, spec, plan, space, first, seed=seed, finalists=finalists)
 
 
 def resource_of(phase: Phase, event: Event) -> Resource:
@@ -86,13 +90,20 @@ def _course(
     first: tuple[Values, ...],
     *,
     seed: int | None = None,
+    finalists: int,
 ) -> Course:
     rules = schedulers.registry.make(scheduler.name, scheduler.options)
-    rules.prepare(plan.resource, plan.metric)
+    rules.prepare(plan.resource, plan.metric, finalists=finalists)
     searcher = searchers.registry.make(spec.searcher.name, spec.searcher.options)
     cost = partial(cost_of, cards=spec.cards, kept=spec.cache_gib != 0)
     searcher.prepare(space, spec.seed if seed is None else seed, first, cost=cost)
     return Course(plan, rules, searcher)
+
+
+def _finalists(spec: SearchSpec) -> int:
+    """So many trials are trained to the end after the search; 0 where members train anew."""
+    method = ensembles.registry.make(spec.ensemble.name, spec.ensemble.options)
+    return method.candidates if method.rows == "train" else 0
 
 
 def _most_crashes(spec: SearchSpec, number: int, rows: int | None) -> int | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from toprung.core.errors import FixEnvironment, GiveUp
 from toprung.search.schedulers._base import Scheduler
-from toprung.trial.decision import Continue, Decision, Pause, State
+from toprung.trial.decision import Continue, Decision, Pause, Promotion, State
 from toprung.trial.history import History, TrialRecord
 from toprung.trial.journal import Event
 from toprung.trial.report import Metric
@@ -68,12 +68,16 @@ class Replay:
             self._decided(event, record)
             self.observe(record)
         elif kind == "promoted":
-            rule = self.scheduler.promote if event["by"] == "rule" else self.scheduler.finale
-            promotion = rule()
+            promotion = self._climbing(event["by"])
             self._same(event, promotion.trial if promotion else None, event["trial"])
         elif kind == "failed" and record.state != "running":
             self.scheduler.drop(record.config.trial)
             self.observe(record)
+
+    def _climbing(self, by: str) -> Promotion | None:
+        if by == "rule":
+            return self.scheduler.promote()
+        return self.scheduler.ahead() if by == "ahead" else self.scheduler.finale()
 
     def _decided(self, event: Event, record: TrialRecord) -> None:
         if event["by"] == "end" or record.finalist:

@@ -1,4 +1,4 @@
-"""Who trains next: those that wait for a slot, then promotions, then new suggestions."""
+"""Who trains next: those that wait, promotions, new suggestions, likely finalists."""
 
 from __future__ import annotations
 
@@ -61,11 +61,14 @@ class Supply:
                 return record
         if history.closed is not None or has_crashed(history, self.course.plan.crashes):
             return None
+        scheduler = self.course.scheduler
         if not is_spent:
-            promoted = self._climb(self.course.scheduler.promote(), "rule") or self._suggested()
+            promoted = self._climb(scheduler.promote(), "rule") or self._suggested()
+            if promoted is None and at_work:
+                promoted = self._climb(scheduler.ahead(), "ahead")
             if promoted is not None:
                 return promoted
-        return None if at_work else self._climb(self.course.scheduler.finale(), "finale")
+        return None if at_work else self._climb(scheduler.finale(), "finale")
 
     def finalists(self, trials: Sequence[str], *, seeds: int, anew: bool) -> list[str]:
         """Queues trials for the last rung; see ``Driver.train_fully``."""

@@ -44,14 +44,21 @@ class Scheduler(ABC):
     higher is better; the driver has examined each report before it comes here.
     """
 
-    def prepare(self, resource: Resource, metric: Metric) -> None:
+    def prepare(self, resource: Resource, metric: Metric, *, finalists: int = 0) -> None:
         """Takes the context of the search; called once, before anything else.
+
+        Args:
+            resource: with the points of report.
+            metric: that trials are ranked by.
+            finalists: so many are trained to the last rung when the search is over, whatever
+                the scheduler thinks of them; see ``ahead``.
 
         Raises:
             ValueError: the options do not fit this resource; the message says which and why.
         """
         self.resource = resource
         self.metric = metric
+        self.finalists = finalists
 
     @abstractmethod
     def add(self, trial: str) -> int:
@@ -71,6 +78,14 @@ class Scheduler(ABC):
     @abstractmethod
     def promote(self) -> Promotion | None:
         """A paused trial that goes on now, from the highest rung; counts as promoted."""
+
+    def ahead(self) -> Promotion | None:
+        """A paused trial that goes on in a slot that would idle, as it may become a finalist.
+
+        Asked only when others run, nothing can be promoted and no new trial will come; counts as
+        promoted. None for a scheduler that pauses nobody.
+        """
+        return None
 
     @abstractmethod
     def finale(self) -> Promotion | None:

@@ -56,6 +56,11 @@ class Rung:
         if trial in self._places:
             self._gone.add(trial)
 
+    @property
+    def left(self) -> int:
+        """How many have left this rung."""
+        return len(self._gone)
+
     def waits(self, trial: str) -> bool:
         """Whether the trial reached this rung and has not left it."""
         return trial in self._places and trial not in self._gone

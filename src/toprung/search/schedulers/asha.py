@@ -20,6 +20,9 @@ class Asha(Scheduler):
     ``promote`` is the paper's Algorithm 2: a trial pauses at each rung, and goes on as soon as it
     is among the best ⌊n/η⌋ of the n that have reached that rung by then; higher rungs are served
     first. A trial that would be promoted at the very moment it pauses goes on at once.
+    Where nobody can be promoted, no new trial will come and others still train, the best that
+    waits at the highest rung goes on all the same, until as many have left each rung as there will
+    be finalists: these train to the end in any case, and the slot would idle.
     ``stop`` never pauses: a trial at a rung goes on if it is among the best max(1, ⌊n/η⌋) of the
     n that have reached it so far, itself among them, and is stopped for good otherwise.
     Under both, of equal scores the one that came earlier ranks higher, so that trials that have
@@ -62,8 +65,8 @@ class Asha(Scheduler):
             raise ValueError(f"brackets: {brackets} is below 1")
         self.reduction_factor, self.rule, self.brackets = reduction_factor, rule, brackets
 
-    def prepare(self, resource: Resource, metric: Metric) -> None:
-        super().prepare(resource, metric)
+    def prepare(self, resource: Resource, metric: Metric, *, finalists: int = 0) -> None:
+        super().prepare(resource, metric, finalists=finalists)
         eta = self.reduction_factor
         ladder = rungs(resource.min, resource.max, eta)
         if self.brackets > len(ladder):
@@ -114,6 +117,18 @@ class Asha(Scheduler):
         trial, rung = found
         rung.leave(trial)
         return Promotion(trial, rung.resource, self._words(trial, rung, self._places(rung)))
+
+    def ahead(self) -> Promotion | None:
+        if self.rule == "stop":
+            return None
+        for rung in self._from_top:
+            best = rung.best_waiting(len(rung)) if rung.left < self.finalists else None
+            if best is not None:
+                words = self._words(best, rung, self._places(rung))
+                rung.leave(best)
+                why = f"a slot is free, and {self.finalists} will be trained to the end"
+                return Promotion(best, rung.resource, f"{words}; {why}")
+        return None
 
     def finale(self) -> Promotion | None:
         if self._completed:
