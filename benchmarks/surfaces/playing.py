@@ -37,6 +37,19 @@ Curve = list[tuple[float, float]]
 
 
 @dataclass(frozen=True)
+class Played:
+    """A search that was played.
+
+    Attributes:
+        curve: the best score of a fully trained configuration over time.
+        end: when the last finalist was trained.
+    """
+
+    curve: Curve
+    end: float
+
+
+@dataclass(frozen=True)
 class Method:
     """A way to search.
 
@@ -136,8 +149,8 @@ class BestOfFirstRung(Scheduler):
 
 def play(
     surface: Surface, method: Method, *, workers: int, trials: int, seed: int, seconds: float
-) -> Curve:
-    """The best score of a fully trained configuration over time, in CPU-seconds of a worker.
+) -> Played:
+    """Plays a search; times are CPU-seconds of a worker.
 
     After the search phase its finalists are trained to the end, as for an ensemble.
     """
@@ -166,7 +179,7 @@ def play(
         finalists = choose_finalists(board, {}, FINALISTS, task=SingleLabel())
         driver.train_fully([finalist.trial for finalist in finalists])
         runner.run(driver, _trainer(table, searcher))
-    return curve
+        return Played(curve, driver.elapsed())
 
 
 def _trainer(table: Surface, searcher: Recorded) -> Callable[[Assignment], Iterator[Report]]:

@@ -64,6 +64,13 @@ class Costless(Tpe):
         super().prepare(space, seed, first)
 
 
+class Idle(Asha):
+    """ASHA that trains no finalists ahead where a slot is free."""
+
+    def ahead(self) -> None:
+        return None
+
+
 def cold_methods(trials: int, tpe: Callable[[], Searcher]) -> Iterator[Method]:
     """Every searcher with every way to stop early."""
     one_rung = partial(BestOfFirstRung, trials, BEST)
@@ -96,6 +103,7 @@ def refinements() -> Iterator[Method]:
     yield Method("2 brackets", partial(Asha, brackets=2), Tpe)
     yield Method("stop, lowest rung 3 times as high", STOP, Tpe, (), POINTS[1])
     yield Method("no cheap ones first", Asha, Costless)
+    yield Method("no finalists ahead", Idle, Tpe)
     for startup in (5, 20, 40):
         yield Method(f"startup {startup}", Asha, partial(Tpe, startup=startup))
 
@@ -118,7 +126,7 @@ def play_cell(cell: Cell, surfaces: Sequence[Surface], seeds: int) -> dict[str, 
     )
     trials, length = SETTINGS[cell.workers]
     seconds = length * surface.full_cost
-    runs = [
+    played = [
         play(
             surface,
             method,
@@ -129,13 +137,14 @@ def play_cell(cell: Cell, surfaces: Sequence[Surface], seeds: int) -> dict[str, 
         )
         for seed in range(seeds)
     ]
-    unit = surface.full_cost
+    unit, runs = surface.full_cost, [one.curve for one in played]
     reached = [_moment(run, surface.best - NEAR, seconds) / unit for run in runs]
     return {
         **vars(cell),
         "length": length,
         "reached": float(np.mean([moment < length for moment in reached])),
         "time_to_near": _interval(reached),
+        "end": _interval([one.end / unit for one in played]),
         "regret_quarter": _interval([100 * _regret(run, surface, seconds / 4) for run in runs]),
         "regret_half": _interval([100 * _regret(run, surface, seconds / 2) for run in runs]),
         "regret_end": _interval([100 * _regret(run, surface, seconds) for run in runs]),

@@ -81,6 +81,8 @@ def _surface(found: Found, surface: Found) -> list[str]:
         return parts
     parts += ["### The default, one option changed: time until near the best\n"]
     parts += _grid(changed, _near)
+    parts += ["### The default, one option changed: time until the last finalist is trained\n"]
+    parts += _grid(changed, lambda x: _cell(x["end"]))
     parts += ["### The default, one option changed: regret after half the time\n"]
     return [*parts, *_grid(changed, lambda x: _cell(x["regret_half"]))]
 

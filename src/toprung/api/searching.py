@@ -73,12 +73,15 @@ def _refuse_nothing(run: Run) -> None:
 
 
 def work(run: Run, train: Train) -> None:
-    """Lets the runner train what the driver assigns.
+    """Lets the runner train what the driver assigns; it is not started where there is nothing.
 
     Raises:
         Interrupted: at the user's wish; running trials have saved themselves.
         GiveUp: trial after trial fails alike.
     """
+    history = run.driver.history
+    if history.closed is not None and not history.in_state("running"):
+        return
     try:
         run.runner.run(run.driver, train)
     except OSError:
