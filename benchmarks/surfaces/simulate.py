@@ -45,7 +45,7 @@ BEST = 10
 NEAR = 0.01
 WARM, REFINED = 16, 4  # most workers of warm starts; workers of refinements
 RESAMPLES = 2000
-STOP = partial(Asha, rule="stop")
+PROMOTE, STOP = partial(Asha, rule="promote"), partial(Asha, rule="stop")
 
 
 @dataclass(frozen=True)
@@ -80,24 +80,25 @@ def cold_methods(trials: int, tpe: Callable[[], Searcher]) -> Iterator[Method]:
         yield Method(f"{name}, all to the end", Fifo, searcher)
         yield Method(f"{name}, first rung then best {BEST}", one_rung, searcher)
         yield Method(f"{name}, ASHA stop", STOP, searcher)
-        yield Method(f"{name}, ASHA promote", Asha, searcher)
+        yield Method(f"{name}, ASHA promote", PROMOTE, searcher)
+        yield Method(f"{name}, ASHA eager", Asha, searcher)
 
 
 def warm_methods(other: Surface, tpe: Callable[[], Searcher]) -> Iterator[Method]:
     """Searches that begin with configurations that were good on the other surface."""
-    yield Method("TPE, ASHA promote, best 5 of the other first", Asha, tpe, best(other, 5))
+    yield Method("TPE, ASHA eager, best 5 of the other first", Asha, tpe, best(other, 5))
     for size in (3, 5, 8):
         chosen = greedy([other], size)
-        yield Method(f"TPE, ASHA promote, portfolio of {size} first", Asha, tpe, chosen)
+        yield Method(f"TPE, ASHA eager, portfolio of {size} first", Asha, tpe, chosen)
     chosen = greedy([other], 5)
     yield Method("TPE, ASHA stop, portfolio of 5 first", STOP, tpe, chosen)
-    yield Method("random, ASHA promote, portfolio of 5 first", Asha, Random, chosen)
+    yield Method("random, ASHA eager, portfolio of 5 first", Asha, Random, chosen)
     yield Method("TPE, all to the end, portfolio of 5 first", Fifo, tpe, chosen)
 
 
 def refinements() -> Iterator[Method]:
     """Options of the default, one changed at a time."""
-    yield Method("default: promote, η 3, startup 10", Asha, Tpe)
+    yield Method("default: eager, η 3, startup 10", Asha, Tpe)
     yield Method("η 9", partial(Asha, reduction_factor=9), Tpe)
     yield Method("lowest rung 3 times as high", Asha, Tpe, minimum=POINTS[1])
     yield Method("2 brackets", partial(Asha, brackets=2), Tpe)

@@ -32,7 +32,7 @@ def clock() -> VirtualClock:
 def open_driver(
     folder: Path, clock: VirtualClock, trials: int = 4, *, finalists: int = 0, **plan: float
 ) -> Driver:
-    scheduler, searcher = Asha(), Random()
+    scheduler, searcher = Asha(rule="promote"), Random()
     scheduler.prepare(RESOURCE, ACCURACY, finalists=finalists)
     searcher.prepare(Space({"x": Float(0.0, 1.0)}), 7)
     journal = Journal(folder, clock, durable=False)
@@ -414,7 +414,7 @@ def test_storage_without_room_is_no_failure_of_a_trial(tmp_path, clock) -> None:
         def over(self) -> None:
             """Nothing."""
 
-    scheduler, searcher = Asha(), Random()
+    scheduler, searcher = Asha(rule="promote"), Random()
     scheduler.prepare(RESOURCE, ACCURACY)
     searcher.prepare(Space({"x": Float(0.0, 1.0)}), 7)
     journal = Journal(tmp_path, clock, durable=False, patience=Waits())

@@ -198,7 +198,7 @@ def test_impossible_rungs_are_refused(bad) -> None:
     ("options", "words"),
     [
         ({"reduction_factor": 1}, "reduction_factor: 1 is below 2"),
-        ({"rule": "halve"}, "rule: 'halve' is neither 'promote' nor 'stop'"),
+        ({"rule": "halve"}, "rule: 'halve' is none of eager, promote, stop"),
         ({"brackets": 0}, "brackets: 0 is below 1"),
     ],
 )

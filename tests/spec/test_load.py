@@ -30,7 +30,7 @@ def test_three_lines_make_a_search_with_every_default() -> None:
     spec = load(SMALLEST)
     assert (spec.name, spec.task, spec.metric.name) == ("try", "single_label", "macro_f1")
     assert spec.scheduler.name == "asha"
-    assert spec.scheduler.options == {"reduction_factor": 3, "rule": "promote", "brackets": 1}
+    assert spec.scheduler.options == {"reduction_factor": 3, "rule": "eager", "brackets": 1}
     assert (spec.searcher.name, spec.ensemble.name) == ("tpe", "greedy")
     assert [baseline.name for baseline in spec.baselines] == ["majority", "tfidf_logreg"]
     assert (spec.resource.unit, spec.resource.min, spec.resource.max) == ("examples", 512, 13824)

@@ -11,11 +11,11 @@ from toprung.trial.config import Resource
 from toprung.trial.decision import Continue, Decision, Pause, Promotion, Stop
 from toprung.trial.report import Metric
 
-Rule = Literal["promote", "stop"]
+Rule = Literal["eager", "promote", "stop"]
 
 
 class Asha(Scheduler):
-    """Asynchronous successive halving, after Li et al. 2020, with either of its two rules.
+    """Asynchronous successive halving, after Li et al. 2020, with either of its rules.
 
     ``promote`` is the paper's Algorithm 2: a trial pauses at each rung, and goes on as soon as it
     is among the best ⌊n/η⌋ of the n that have reached that rung by then; higher rungs are served
@@ -23,9 +23,11 @@ class Asha(Scheduler):
     Where nobody can be promoted, no new trial will come and others still train, the best that
     waits at the highest rung goes on all the same, until as many have left each rung as there will
     be finalists: these train to the end in any case, and the slot would idle.
+    ``eager`` is the same but for the first η - 1 at a rung, of whom the paper lets none go on: here
+    the best of them does, so that one trial is trained to the end early.
     ``stop`` never pauses: a trial at a rung goes on if it is among the best max(1, ⌊n/η⌋) of the
     n that have reached it so far, itself among them, and is stopped for good otherwise.
-    Under both, of equal scores the one that came earlier ranks higher, so that trials that have
+    Under all, of equal scores the one that came earlier ranks higher, so that trials that have
     learned nothing yet and are all alike do not all go on.
 
     With several brackets, bracket b has the rungs from the b-th upwards, and trials enter the
@@ -45,13 +47,13 @@ class Asha(Scheduler):
     """
 
     def __init__(
-        self, *, reduction_factor: int = 3, rule: Rule = "promote", brackets: int = 1
+        self, *, reduction_factor: int = 3, rule: Rule = "eager", brackets: int = 1
     ) -> None:
         """States the options.
 
         Args:
             reduction_factor: η, at least 2: of so many trials at a rung one goes on.
-            rule: ``promote`` pauses and promotes, ``stop`` decides once.
+            rule: ``eager`` and ``promote`` pause and promote, ``stop`` decides once.
             brackets: ladders of rungs, each beginning one rung higher than the one before.
 
         Raises:
@@ -60,7 +62,7 @@ class Asha(Scheduler):
         if reduction_factor < 2:
             raise ValueError(f"reduction_factor: {reduction_factor} is below 2")
         if rule not in get_args(Rule):
-            raise ValueError(f"rule: {rule!r} is neither 'promote' nor 'stop'")
+            raise ValueError(f"rule: {rule!r} is none of {', '.join(get_args(Rule))}")
         if brackets < 1:
             raise ValueError(f"brackets: {brackets} is below 1")
         self.reduction_factor, self.rule, self.brackets = reduction_factor, rule, brackets
@@ -134,7 +136,7 @@ class Asha(Scheduler):
         if self._completed:
             return None
         for rung in self._from_top:
-            if self.rule == "promote" and (best := self._best_at(rung.resource)):
+            if self.rule != "stop" and (best := self._best_at(rung.resource)):
                 best[1].leave(best[0])
                 why = f"{self._words(*best, 0)}; the best of the highest rung climbs to the last"
                 return Promotion(best[0], rung.resource, why)
@@ -151,7 +153,7 @@ class Asha(Scheduler):
         return "the search is over"
 
     def _stop(self, trial: str, rung: Rung) -> Decision:
-        places = max(1, self._places(rung))
+        places = self._places(rung)
         reason = self._words(trial, rung, places)
         rung.leave(trial)
         return Continue(reason) if rung.rank(trial) <= places else Stop(reason)
@@ -167,11 +169,12 @@ class Asha(Scheduler):
         return Pause(reason)
 
     def _places(self, rung: Rung) -> int:
-        return len(rung) // self.reduction_factor
+        share = len(rung) // self.reduction_factor
+        return share if self.rule == "promote" else max(1, share)
 
     def _promotable(self) -> tuple[str, Rung] | None:
         """Who is promoted next; nothing changes yet."""
-        if self.rule == "promote":
+        if self.rule != "stop":
             for rung in self._from_top:
                 if trial := rung.best_waiting(self._places(rung)):
                     return trial, rung
