@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -210,8 +211,9 @@ def _notes(entries: Sequence[Entry]) -> list[str]:
 
 
 def _machines(entries: Sequence[Entry]) -> dict[str, str]:
-    described = sorted({_machine(entry) for entry in entries} - {""})
-    return {text: chr(ord("A") + i) for i, text in enumerate(described)}
+    """A letter for each machine, that of the most entries first."""
+    counts = Counter(sorted(filter(None, map(_machine, entries))))
+    return {text: chr(ord("A") + i) for i, (text, _) in enumerate(counts.most_common())}
 
 
 def _legend(machines: dict[str, str]) -> list[str]:

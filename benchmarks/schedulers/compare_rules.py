@@ -80,6 +80,8 @@ RULES: dict[str, Rule] = {
     "toprung `stop`": ours("stop", later=False),
     "toprung `promote`, at once": ours("promote", later=False),
     "toprung `promote`, by the last arrival": ours("promote", later=True),
+    "toprung `eager`, at once": ours("eager", later=False),
+    "toprung `eager`, by the last arrival": ours("eager", later=True),
     "Ray `ASHAScheduler`": ray,
     "Optuna `SuccessiveHalvingPruner`": of_optuna,
 }
@@ -105,7 +107,7 @@ def table(draw: Callable[[random.Random], float]) -> list[str]:
 def main() -> None:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     logging.getLogger("ray").setLevel(logging.ERROR)
-    text = f"""# Who goes on: four readings of ASHA
+    text = f"""# Who goes on: five readings of ASHA
 
 Made by `python benchmarks/schedulers/compare_rules.py` with ray {version("ray")} and optuna
 {version("optuna")}. Trials arrive one by one at one rung, reduction factor {ETA}; the same
@@ -122,6 +124,7 @@ how often the rule decides as `stop` does.
 - `promote` lets nobody go on before {ETA} have arrived, and lets waiting trials go on later, when
   a larger n has made room for them: no early arrival is promoted only for want of company, and
   none is lost for having come too early.
+- `eager` is `promote` with the first ones of `stop`: the best of fewer than {ETA} goes on at once.
 
 ## Scores on {LEVELS} levels, as of trials that have hardly learned
 

@@ -1,17 +1,18 @@
-"""ASHA's two rules against the paper's pseudocode, written again in the plainest way."""
+"""ASHA's rules against the paper's pseudocode, written again in the plainest way."""
 
 from __future__ import annotations
 
 import random
 import time
 from dataclasses import dataclass, field
+from typing import get_args
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from toprung.search.schedulers._base import rungs
-from toprung.search.schedulers.asha import Asha
+from toprung.search.schedulers.asha import Asha, Rule
 from toprung.trial.config import Resource, trial_id
 from toprung.trial.decision import Continue, Pause, Stop
 from toprung.trial.report import Metric
@@ -21,10 +22,15 @@ ORDERS = 10_000
 
 @dataclass
 class PaperAsha:
-    """Algorithm 2 of Li et al. 2020 on lists; ``get_job`` is its function of that name."""
+    """Algorithm 2 of Li et al. 2020 on lists; ``get_job`` is its function of that name.
+
+    Attributes:
+        least: so many may go on from a rung however few have reached it; 0 in the paper.
+    """
 
     eta: int
     ladder: tuple[int, ...]
+    least: int = 0
     reached: dict[int, list[tuple[str, float]]] = field(default_factory=dict)
     promoted: dict[int, set[str]] = field(default_factory=dict)
 
@@ -39,7 +45,8 @@ class PaperAsha:
 
     def get_job(self) -> tuple[str, int] | None:
         for resource in reversed(self.ladder[:-1]):
-            candidates = self.top(resource, len(self.reached[resource]) // self.eta)
+            share = max(self.least, len(self.reached[resource]) // self.eta)
+            candidates = self.top(resource, share)
             promotable = [t for t in candidates if t not in self.promoted[resource]]
             if promotable:
                 return promotable[0], resource
@@ -70,8 +77,8 @@ def ladder(chance: random.Random) -> tuple[int, tuple[int, ...]]:
     return eta, rungs(1, eta ** chance.choice([1, 2, 3]), eta)
 
 
-def asha(eta: int, steps: tuple[int, ...], **options: object) -> Asha:
-    scheduler = Asha(reduction_factor=eta, **options)  # type: ignore[arg-type]
+def asha(eta: int, steps: tuple[int, ...], rule: Rule = "promote") -> Asha:
+    scheduler = Asha(reduction_factor=eta, rule=rule)
     scheduler.prepare(Resource("examples", steps[0], steps[-1], steps), Metric("accuracy"))
     return scheduler
 
@@ -80,13 +87,13 @@ def word(decision: Continue | Pause | Stop) -> str:
     return type(decision).__name__.lower()
 
 
-def check_promote(chance: random.Random) -> int:
+def check_promote(chance: random.Random, rule: Rule = "promote") -> int:
     """One random search, each step compared; returns how many trials went on.
 
     Slots come and go, so that several trials wait for promotion on several rungs at once.
     """
     eta, steps = ladder(chance)
-    ours, paper = asha(eta, steps), PaperAsha(eta, steps)
+    ours, paper = asha(eta, steps, rule), PaperAsha(eta, steps, least=int(rule == "eager"))
     most, added, went_on = chance.randint(2, 24), 0, 0
     running: list[tuple[str, int]] = []
     haste = chance.random()
@@ -142,8 +149,12 @@ def check_stop(chance: random.Random) -> int:
     return went_on
 
 
-@pytest.mark.parametrize("check", [check_promote, check_stop])
-def test_both_rules_agree_with_the_paper_on_ten_thousand_random_orders(check) -> None:
+def check_eager(chance: random.Random) -> int:
+    return check_promote(chance, "eager")
+
+
+@pytest.mark.parametrize("check", [check_promote, check_eager, check_stop])
+def test_all_rules_agree_with_the_paper_on_ten_thousand_random_orders(check) -> None:
     went_on = sum(check(random.Random(seed)) for seed in range(ORDERS))
     assert went_on > ORDERS  # The comparison saw many trials go on, not only empty rungs.
 
@@ -176,7 +187,7 @@ def test_whoever_goes_on_is_among_the_best_share_at_that_moment(values, eta) -> 
     assert len(gone) <= max(0, len(seen) - eta + 1)
 
 
-@given(arrivals, st.sampled_from(["promote", "stop"]))
+@given(arrivals, st.sampled_from(get_args(Rule)))
 @settings(max_examples=100, deadline=None)
 def test_only_the_order_of_scores_matters_not_their_size(values, rule) -> None:
     def decisions(scale) -> list[str]:
@@ -189,7 +200,7 @@ def test_only_the_order_of_scores_matters_not_their_size(values, rule) -> None:
     assert decisions(float) == decisions(lambda value: value**3 / 1000 - 5)
 
 
-@given(arrivals, st.integers(0, 20), st.sampled_from(["promote", "stop"]))
+@given(arrivals, st.integers(0, 20), st.sampled_from(get_args(Rule)))
 @settings(max_examples=100, deadline=None)
 def test_trials_that_reached_no_rung_change_no_decision(values, idle, rule) -> None:
     def decisions(idlers: int) -> list[str]:
@@ -207,7 +218,7 @@ def test_trials_that_reached_no_rung_change_no_decision(values, idle, rule) -> N
     assert decisions(0) == decisions(idle)
 
 
-@pytest.mark.parametrize("rule", ["promote", "stop"])
+@pytest.mark.parametrize("rule", get_args(Rule))
 def test_a_decision_stays_quick_with_a_hundred_thousand_trials(rule, capsys) -> None:
     scheduler, chance, count = asha(3, (1, 3, 9), rule=rule), random.Random(0), 100_000
     names = [trial_id(number) for number in range(1, count + 1)]

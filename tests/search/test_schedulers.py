@@ -19,6 +19,7 @@ RESOURCE = Resource("examples", 512, 13824, POINTS)
 F1 = Metric("macro_f1")
 VARIANTS = [
     ("asha", {}),
+    ("asha", {"rule": "promote"}),
     ("asha", {"rule": "stop"}),
     ("asha", {"brackets": 3}),
     ("asha", {"rule": "stop", "brackets": 4, "reduction_factor": 3}),
@@ -108,7 +109,7 @@ def test_only_who_pauses_is_trained_ahead_and_as_many_as_become_finalists() -> N
     for name, options in VARIANTS:
         scheduler = prepared(name, options)
         scheduler.prepare(scheduler.resource, F1, finalists=4)
-        told, _ = climb(scheduler, 30, rising)
+        told, _ = climb(scheduler, 30, lambda trial, point: -int(trial[1:]) - 1 / point)
         waiting = {trial for trial, reports in told.items() if isinstance(reports[-1][1], Pause)}
         ahead = []
         while promotion := scheduler.ahead():
@@ -119,7 +120,7 @@ def test_only_who_pauses_is_trained_ahead_and_as_many_as_become_finalists() -> N
 
 
 def test_the_best_of_the_highest_rung_is_trained_ahead_first() -> None:
-    asha = Asha()
+    asha = Asha(rule="promote")
     asha.prepare(Resource("examples", 1, 9, (1, 3, 9)), F1, finalists=3)
     for number in range(1, 10):
         asha.add(trial_id(number))
@@ -240,7 +241,7 @@ def test_higher_rungs_are_promoted_first() -> None:
 
 
 def test_a_trial_waits_its_turn_while_a_better_placed_one_is_to_go_on() -> None:
-    scheduler = prepared("asha", {"reduction_factor": 2})
+    scheduler = prepared("asha", {"reduction_factor": 2, "rule": "promote"})
     for number, score in enumerate([0.9, 0.1, 0.8], 1):
         scheduler.add(trial_id(number))
         scheduler.decide(trial_id(number), 512, score)
@@ -260,7 +261,7 @@ def test_of_equal_scores_the_earlier_one_ranks_higher() -> None:
 
 
 def test_the_finale_takes_the_best_of_the_highest_rung() -> None:
-    scheduler = prepared("asha", {})
+    scheduler = prepared("asha", {"rule": "promote"})
     for number in range(1, 4):
         scheduler.add(trial_id(number))
         scheduler.decide(trial_id(number), 512, 1 - number / 10)

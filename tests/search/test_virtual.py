@@ -108,6 +108,7 @@ def leaderboard(folder: Path) -> str:
 
 VARIANTS = [
     ("asha", "random", {}),
+    ("asha", "random", {"rule": "promote"}),
     ("asha", "random", {"rule": "stop"}),
     ("asha", "tpe", {"brackets": 2}),
     ("asha", "grid", {"reduction_factor": 3}),
@@ -150,7 +151,7 @@ def test_a_journal_cut_anywhere_grows_back_to_the_same_course(
     check_cuts(tmp_path, cuts, scheduler, searcher, trials=16, **options)
 
 
-@pytest.mark.parametrize("rule", ["promote", "stop"])
+@pytest.mark.parametrize("rule", ["eager", "promote", "stop"])
 def test_a_journal_cut_among_the_finalists_grows_back_to_the_same_course(rule, tmp_path) -> None:
     check_cuts(tmp_path, None, "asha", "random", trials=16, finals=True, rule=rule)
 

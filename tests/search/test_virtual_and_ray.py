@@ -76,7 +76,7 @@ def in_order(journal: Path, order: list[tuple[str, int]]) -> Callable[..., Itera
 
 
 def search(folder: Path, runner: Runner, train: Callable[..., Iterator[Report]]) -> list[Event]:
-    scheduler, searcher, seen = Asha(), Tpe(startup=4), list[Event]()
+    scheduler, searcher, seen = Asha(rule="promote"), Tpe(startup=4), list[Event]()
     scheduler.prepare(RESOURCE, ACCURACY, finalists=3)
     searcher.prepare(Space({"x": Float(0.0, 1.0)}), 7)
     clock = runner.clock if isinstance(runner, Virtual) else SystemClock()
