@@ -20,5 +20,5 @@ def test_a_table_comes_of_made_up_surfaces(tmp_path: Path) -> None:
     found = json.loads((tmp_path / "simulation.json").read_text(encoding="utf-8"))
     regret = {(x["surface"], x["method"]): x["regret_half"]["mean"] for x in found["outcomes"]}
     assert min(regret.values()) >= 0
-    assert len(regret) == 2 * 4
+    assert len(regret) == 2 * 5
     assert "MADE-UP" in (tmp_path / "TABLE.md").read_text(encoding="utf-8")

@@ -80,10 +80,9 @@ def work(run: Run, train: Train) -> None:
         GiveUp: trial after trial fails alike.
     """
     history = run.driver.history
-    if history.closed is not None and not history.in_state("running"):
-        return
     try:
-        run.runner.run(run.driver, train)
+        if history.closed is None or history.in_state("running"):
+            run.runner.run(run.driver, train)
     except OSError:
         # Who ends a search that waits for room has the end asked for, not an error.
         if not run.driver.interrupted:
