@@ -30,6 +30,7 @@ from setting import SETTINGS, Setting, smallest, spec, write_order, write_rows
 
 from harness import ROOT, arguments, command, data_folder, peer_python, record, say
 from processes import run_process
+from toprung.learn.device import measure_precision
 
 HERE = Path(__file__).resolve().parent
 KEPT = ROOT / "results" / "bench-whole-search.json"
@@ -112,7 +113,8 @@ def run(setting: Setting, folder: Path, name: str, *, seed: int, seconds: float 
             rungs = [str(rung) for rung in setting.rungs]
             line = [sys.executable, str(HERE / "ours.py"), str(work), *rungs]
         else:
-            order = {**write_order(setting, folder, work, seed), "seconds": seconds}
+            order = write_order(setting, folder, work, seed)
+            order |= {"seconds": seconds, "precision": quicker_precision()}
             line = peer_line(name, json.dumps(order))
         env = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "PYTHONPATH": ""}
         done = run_process(line, env, 3600)
@@ -123,6 +125,12 @@ def run(setting: Setting, folder: Path, name: str, *, seed: int, seconds: float 
         raise SystemExit(f"{name} on {setting.dataset}: {errors or 'no score'}")
     measured = {name: getattr(done, name) for name in ("wall", "cpu", "peak_rss", "others")}
     return {**done.output, **measured}
+
+
+@lru_cache
+def quicker_precision() -> str:
+    """The precision in which a trial trains sooner here; ours measures it in the same way."""
+    return measure_precision("cpu", 1).precision
 
 
 def peer_line(name: str, order: str) -> list[str]:
@@ -155,7 +163,7 @@ def key_of(setting: Setting, name: str, repeat: int) -> str:
     """The name of a run; of another size or other code, nothing is kept. The target may change."""
     size = (*setting.rungs, setting.rows, setting.held_out, setting.configurations())
     code = _code(ROOT / "src" / "toprung") if name == "ours" else _code(HERE / "peers")
-    facts = hashlib.sha256(json.dumps([size, code]).encode()).hexdigest()[:12]
+    facts = hashlib.sha256(json.dumps([size, code, quicker_precision()]).encode()).hexdigest()[:12]
     return f"{setting.dataset}/{name}/{repeat}/{facts}"
 
 
@@ -229,6 +237,8 @@ def to_target(setting: Setting, pairs: Sequence[Any]) -> dict[str, Any]:
     note = f"seconds to {setting.target:.3g}; whole searches: {statistics.median(total):.1f}×"
     if any(missed.values()):
         note += f"; never reached by ours {missed['ours']}, by the peer {missed['theirs']} times"
+    if quicker_precision() == "float32":
+        note += "; all in float32, as the CPU emulates bfloat16"
     note += disturbed(pairs)
     return {
         **spread(each),

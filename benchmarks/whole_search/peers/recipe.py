@@ -51,6 +51,7 @@ class Order:
         trials: configurations: rank, layers, learning_rate.
         max_length: tokens; batch: rows of a step.
         seed: of everything random.
+        precision: of the strong form, ``bfloat16`` or, where the CPU only emulates it, ``float32``.
         seconds: to stop after; None is never.
         work: folder for whatever is written.
     """
@@ -64,6 +65,7 @@ class Order:
     batch: int
     seed: int
     work: str
+    precision: str = "bfloat16"
     seconds: float | None = None
 
 
@@ -176,8 +178,8 @@ def train(
         order: data and rungs.
         config: rank, layers, learning_rate.
         tell: called at every rung; what it raises ends the trial.
-        strong: bfloat16, batches of like length; otherwise float32 and every text padded to
-            the longest.
+        strong: the order's precision, batches of like length; otherwise float32 and every text
+            padded to the longest.
         tokens: kept from a trial before; None tokenises.
     """
     set_seed(order.seed)
@@ -191,7 +193,7 @@ def train(
         weight_decay=0.01,
         lr_scheduler_type="linear",
         warmup_steps=0.06,
-        bf16=strong,
+        bf16=strong and order.precision == "bfloat16",
         train_sampling_strategy="group_by_length" if strong else "random",
         use_cpu=True,
         dataloader_pin_memory=False,
