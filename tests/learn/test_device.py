@@ -138,7 +138,10 @@ class Card:
         for name, answer in answers.items():
             monkeypatch.setattr(torch.cuda, name, answer)
 
-    def hold(self, fraction: float, device: torch.device) -> None:
+    def hold(self, fraction: float, device: torch.device | int | None) -> None:
+        # As torch has it: a device without a number is refused, and None is the current card.
+        if isinstance(device, torch.device) and device.index is None:
+            raise ValueError(f"Expected a torch.device with a specified index, but got:{device}")
         self.fraction = fraction
 
     def empty(self) -> None:
@@ -149,11 +152,12 @@ class Card:
 def test_a_process_is_held_to_its_share_of_a_card(
     monkeypatch: pytest.MonkeyPatch, gpus: float, fraction: float
 ) -> None:
-    card = Card(monkeypatch)
-    take_share(CUDA, gpus)
-    assert card.fraction == fraction
-    take_share(CPU, 0.125)
-    assert card.fraction == fraction
+    for device in (CUDA, torch.device("cuda")):
+        card = Card(monkeypatch)
+        take_share(device, gpus)
+        assert card.fraction == fraction
+        take_share(CPU, 0.125)
+        assert card.fraction == fraction
 
 
 def test_free_memory_is_what_is_left_of_the_share(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -132,7 +132,8 @@ def take_share(device: torch.device, gpus: float) -> None:
     """
     if device.type == "cuda":
         fraction = gpus if 0.0 < gpus < 1.0 else 1.0
-        torch.cuda.set_per_process_memory_fraction(fraction, device)
+        # Of a device without a number, the index is None: the current card.
+        torch.cuda.set_per_process_memory_fraction(fraction, device.index)
 
 
 def give_back(device: torch.device) -> None:
