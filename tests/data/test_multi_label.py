@@ -134,6 +134,25 @@ def test_a_sub_sample_has_its_size_and_keeps_the_rare_label(tmp_path: Path) -> N
     assert data.splits["train"].labels[:, 2].sum() >= 2
 
 
+def test_a_small_sub_sample_has_two_of_every_label(tmp_path: Path) -> None:
+    rows = [*ROWS, *({"text": f"grief {i}", "labels": ["grief"]} for i in range(3))]
+    data = load_dataset(source(tmp_path, rows, train_rows=20), 7)
+    assert data.label_names == ("anger", "grief", "joy", "rare")
+    assert len(data.splits["train"]) == 20
+    assert (data.splits["train"].labels.sum(axis=0) >= 2).all()
+    told = problems(tmp_path, rows, train_rows=1)
+    assert "train_rows: 1 rows are too few for every label" in told
+    assert "Raise it to 8 or more." in told
+
+
+def test_of_no_label_do_all_rows_leave_train() -> None:
+    labels = [(("a",), ("a", "b"), ("b", "c"))[i % 3] for i in range(9)] + [("d",)]
+    for seed in range(20):
+        leave = carve(labels, range(10), 0.5, seed)
+        stay = {name for row, names in enumerate(labels) if row not in leave for name in names}
+        assert stay == set("abcd")
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     labels=st.lists(

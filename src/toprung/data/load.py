@@ -240,11 +240,16 @@ def _sample(
         if source.train_rows > len(train):
             notes.append(f"train has {len(train):,} rows, not train_rows: {source.train_rows:,}.")
         return
+    least = 2 * len(set(_classes(train)) if train.written else train.classes())
     try:
         kept = sample(_classes(train), source.train_rows, derive_seed(seed, "data", "train_rows"))
     except ValueError as error:
-        least = 2 * len(set(_classes(train)) if train.written else train.classes())
         problems.add("train_rows", f"{error}. Raise it to {least} or more.")
+        return
+    lost = set() if train.written else train.classes() - train.keep(kept).classes()
+    if lost:
+        text = f"{source.train_rows} rows are too few for every label: none has {min(lost)!r}"
+        problems.add("train_rows", f"{text}. Raise it to {least} or more.")
         return
     chosen = set(kept)
     tables["train"] = train.keep(kept)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Collection, Hashable, Sequence
 
 import numpy as np
@@ -28,8 +29,8 @@ def carve(
 ) -> list[int]:
     """The rows that leave for another split, ascending: a share of each class.
 
-    Where rows have any number of labels they are spread by iterative stratification, and the
-    rest of this does not hold.
+    Where rows have any number of labels they are spread by iterative stratification: of each
+    label a row stays, and the rest of this does not hold.
 
     Of a class with n rows of distinct texts, within one row of ``share * n`` leave, at least
     one; of a class with fewer than three texts none. Two rows of it always stay. Rows of equal
@@ -116,6 +117,8 @@ def nested_rows(strata: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
 def sample(labels: Sequence[Label], rows: int, seed: int) -> list[int]:
     """A number of rows, ascending: each class by its share, but two of each at least.
 
+    Of rows with any number of labels two of each where so many rows hold them.
+
     Args:
         labels: class of each row.
         rows: how many; all where that is no fewer than there are.
@@ -134,7 +137,8 @@ def sample(labels: Sequence[Label], rows: int, seed: int) -> list[int]:
         share = rows / len(labels)
         sides = _spread(groups, labels, [share, 1 - share], seed)
         first = [row for side in (0, 1) for row, own in enumerate(sides) if own == side]
-        return sorted(first[:rows])
+        rare = _two_of_each(first, labels)
+        return sorted([*rare, *(row for row in first if row not in rare)][:rows])
     classes = _by_class(labels, range(len(labels)), seed)
     seats = {label: min(LEAST_LEFT, len(groups)) for label, groups in classes.items()}
     spare = rows - sum(seats.values())
@@ -152,6 +156,18 @@ def sample(labels: Sequence[Label], rows: int, seed: int) -> list[int]:
     for label in [c for c in ranked if seats[c] < len(classes[c])][:over]:
         seats[label] += 1
     return sorted(group[0] for c, groups in classes.items() for group in groups[: seats[c]])
+
+
+def _two_of_each(order: Sequence[int], labels: Sequence[Label]) -> dict[int, None]:
+    """The first rows in an order in which each label stands twice, or as often as it does."""
+    counts: Counter[str] = Counter()
+    found: dict[int, None] = {}
+    for row in order:
+        names = classes_of(labels[row])
+        if any(counts[name] < LEAST_LEFT for name in names):
+            found[row] = None
+            counts.update(names)
+    return found
 
 
 def _are_many(labels: Sequence[Label]) -> bool:
@@ -172,7 +188,17 @@ def _carve_many(
         if key not in fixed and len({labels[row] for row in group}) == 1
     ]
     sides = _spread(free, labels, [share, 1 - share], seed)
-    return sorted(row for group, side in zip(free, sides, strict=True) if not side for row in group)
+    going = [group for group, side in zip(free, sides, strict=True) if not side]
+    left = Counter(name for row in labels for name in classes_of(row))
+    left.subtract(name for group in going for row in group for name in classes_of(labels[row]))
+    leave: list[int] = []
+    for group in going:
+        names = [name for row in group for name in classes_of(labels[row])]
+        if all(left[name] for name in names):
+            leave += group
+        else:  # the last rows of a label stay, for train says which labels there are
+            left.update(names)
+    return sorted(leave)
 
 
 def _spread(
