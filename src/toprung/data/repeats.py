@@ -4,31 +4,47 @@ from __future__ import annotations
 
 import hashlib
 import re
+import sys
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from toprung.data.labels import classes_of
 from toprung.data.rows import Table, show
 
-_NO_LETTER = re.compile(r"[\W_]+")
+_NO_LETTER = re.compile(r"[\W_]+", re.ASCII)
 
 
 def text_key(text: str) -> bytes:
     """Equal for texts whose letters and digits agree, case aside; 16 bytes.
 
-    A text without letters and digits is compared as it is.
+    Marks that make another letter, as vowel signs do, count; a text without letters and digits is
+    compared as it is.
 
     >>> text_key("Where's my refund?!") == text_key("wheres MY refund")
     True
-    >>> text_key(":-)") == text_key(":-(")
-    False
+    >>> text_key(":-)") == text_key(":-("), text_key("की") == text_key("का")
+    (False, False)
     """
     folded = text.casefold()
-    if not text.isascii():
-        folded = unicodedata.normalize("NFC", folded)
-    letters = _NO_LETTER.sub("", folded) or text.strip()
-    return hashlib.blake2b(letters.encode("utf-8"), digest_size=16).digest()
+    if text.isascii():
+        letters = _NO_LETTER.sub("", folded)
+    else:
+        letters = _no_letter().sub("", unicodedata.normalize("NFC", folded).replace("_", ""))
+    return hashlib.blake2b((letters or text.strip()).encode("utf-8"), digest_size=16).digest()
+
+
+@cache
+def _no_letter() -> re.Pattern[str]:
+    """Neither letters, digits, ``_`` nor marks; but those that choose how an emoji looks."""
+    marks = [
+        letter
+        for letter in map(chr, range(sys.maxunicode + 1))
+        if unicodedata.category(letter) in ("Mn", "Mc")
+        and "VARIATION SELECTOR" not in unicodedata.name(letter, "")
+    ]
+    return re.compile(f"[^\\w{''.join(marks)}]+")
 
 
 @dataclass(frozen=True)
