@@ -30,15 +30,19 @@ class Patience:
         self.reports = reports
         self.best = -math.inf
         self.ended = False
+        self._rows = 0
         self._waited = 0
         self._weights: Tensors = {}
 
-    def hear(self, score: float, weights: Mapping[str, torch.Tensor]) -> None:
-        """One more report's score, higher for better, and the weights that it is of."""
+    def hear(self, score: float, weights: Mapping[str, torch.Tensor], *, rows: int = 0) -> None:
+        """One more report's score, higher for better, and the weights that it is of.
+
+        Scores of fewer held-out rows are no measure for one of more: waiting begins anew.
+        """
         if self.reports is None or self.ended:
             return
-        if score > self.best:
-            self.best, self._waited = score, 0
+        if score > self.best or rows > self._rows:
+            self.best, self._rows, self._waited = score, rows, 0
             self._weights = {name: tensor.detach().clone() for name, tensor in weights.items()}
         else:
             self._waited += 1
@@ -59,7 +63,8 @@ class Patience:
         if self.reports is None:
             return {}
         best = self.best if math.isfinite(self.best) else None
-        return {"patience": {"best": best, "waited": self._waited, "ended": self.ended}}
+        waited = {"rows": self._rows, "waited": self._waited, "ended": self.ended}
+        return {"patience": {"best": best, **waited}}
 
     def restore(self, state: Mapping[str, Any], weights: Tensors) -> None:
         """Goes on from what a checkpoint kept."""
@@ -67,4 +72,5 @@ class Patience:
         if kept is not None:
             self.best = -math.inf if kept["best"] is None else float(kept["best"])
             self._waited, self.ended = int(kept["waited"]), bool(kept["ended"])
+            self._rows = int(kept.get("rows", 0))
             self._weights = dict(weights)

@@ -124,8 +124,6 @@ class Run:
 
     def train_to(self, point: int) -> bool:
         """Trains to a resource; False where the pause file stopped it before. Within a turn."""
-        if self.patience.ended:
-            return True
         began = self.plan.clock.seconds()
         try:
             return self.loop.train(self.passes(point))
@@ -133,7 +131,12 @@ class Run:
             self.spend(self.plan.clock.seconds() - began)
 
     def passes(self, point: int) -> Passes:
-        """The micro-batches to a resource, as of ``Loop.passes``. Within turns."""
+        """The micro-batches to a resource, as of ``Loop.passes``. Within turns.
+
+        Of a trial that patience has ended there are none.
+        """
+        if self.patience.ended:
+            return True
         before = self.loop.progress.position.examples
         reached = yield from self.loop.passes(point * self._examples_a_unit, self.plan.is_paused)
         self._trained_rows += self.loop.progress.position.examples - before
@@ -203,8 +206,8 @@ class Run:
         patience, metric = self.patience, self.plan.metric
         if patience.reports is None or patience.ended or metric.name not in metrics:
             return False
-        score = metric.score(metrics[metric.name])
-        patience.hear(score, self.model.trainable())
+        score, rows = metric.rate(metrics), int(metrics.get("evaluated_rows", 0))
+        patience.hear(score, self.model.trainable(), rows=rows)
         over = patience.ended or point == self.plan.resource.max
         if not over or score >= patience.best:
             return False
