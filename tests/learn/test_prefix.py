@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -131,6 +132,21 @@ def test_a_killed_builder_loses_no_whole_block_and_holds_no_lock(tmp_path: Path)
     )
 
 
+def test_a_lock_of_a_whole_file_as_nfs_makes_of_flock_holds_nobody_up(tmp_path: Path) -> None:
+    mine = open_prefix(tmp_path)
+    lock = "import fcntl, sys; f = open(sys.argv[1], 'r+'); fcntl.lockf(f, fcntl.LOCK_SH)"
+    command = [sys.executable, "-c", f"{lock}; print('held', flush=True); sys.stdin.read()"]
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([*command, str(mine.folder / "lock")], **pipes) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        filling = threading.Thread(target=mine.fill, args=(lower, CPU), daemon=True)
+        filling.start()
+        filling.join(30)
+        assert mine.share == 1
+        other.kill()
+
+
 def test_two_processes_share_the_building(tmp_path: Path) -> None:
     builder = build(tmp_path)
     calls = []
@@ -150,14 +166,15 @@ def test_two_processes_share_the_building(tmp_path: Path) -> None:
 
 
 def key(**changes: Any) -> PrefixKey:
-    values = {"backbone": "a", "layers": 2, "tokens": "t", "dtype": torch.float32, "threads": 1}
-    return PrefixKey(**{**values, **changes})
+    values = {"backbone": "a", "config": "c", "layers": 2, "tokens": "t", "threads": 1}
+    return PrefixKey(**{**values, "dtype": torch.float32, **changes})
 
 
 @pytest.mark.parametrize(
     "change",
     [
         {"backbone": "b"},
+        {"config": "d"},
         {"layers": 3},
         {"tokens": "u"},
         {"dtype": torch.bfloat16},

@@ -115,6 +115,26 @@ def test_attention_to_neighbours_only_is_stacked(
     assert [r.metrics["log_loss"] for r in others] != [r.metrics["log_loss"] for r in expected]
 
 
+def test_one_cache_keeps_backbones_apart_that_differ_in_their_config_alone(
+    trainer: Make, assign: Assign, tmp_path: Path, encoders: dict[str, Path]
+) -> None:
+    near = tmp_path / "near"
+    shutil.copytree(encoders["modernbert"], near)
+    config = json.loads((near / "config.json").read_text())
+    (near / "config.json").write_text(json.dumps({**config, "local_attention": 4}))
+    values = {"adapter": "frozen"}
+    found = {}
+    for name, folder, cache in (
+        ("far", encoders["modernbert"], "shared"),
+        ("near", near, "shared"),
+        ("near alone", near, "own"),
+    ):
+        where = {"folder": tmp_path / name, "cache": tmp_path / cache}
+        plan = trainer(cards={"tiny": find_card(str(folder))}, **where)
+        found[name] = [r.metrics["log_loss"] for r in alone(plan, [assign(1, **values)])]
+    assert found["near"] == found["near alone"] != found["far"]
+
+
 def test_bfloat16_trials_are_stacked_too(trainer: Make, assign: Assign, tmp_path: Path) -> None:
     assignments = [assign(n, **values) for n, values in enumerate(TRIALS[:2], 1)]
     expected = alone(trainer(precision="bfloat16"), assignments)

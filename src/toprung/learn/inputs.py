@@ -196,6 +196,7 @@ def open_inputs(
     if model.encoder.frozen_layers and plan.prefix_bytes != 0:
         key = PrefixKey(
             backbone=backbone.sha256,
+            config=backbone.config_sha256,
             layers=model.encoder.frozen_layers,
             tokens=tokens.key,
             dtype=model.kept_dtype,

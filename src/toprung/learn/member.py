@@ -54,6 +54,7 @@ class Member:
         model: in ``eval`` mode; frozen weights are shared with other members.
         tokenizer: a transformers tokenizer.
         backbone_sha256: of the backbone's weights.
+        config_sha256: of how they are used.
         tokenizer_sha256: of all that decides how text becomes tokens.
     """
 
@@ -65,6 +66,7 @@ class Member:
     model: Classifier
     tokenizer: Any
     backbone_sha256: str
+    config_sha256: str
     tokenizer_sha256: str
 
     def logits(self, content: Content) -> NDArray[np.float32]:
@@ -169,6 +171,7 @@ def _load(path: Path, facts: Mapping[str, Any], where: str) -> AnyMember:
         model=model.to(where).eval(),
         tokenizer=tokenizer,
         backbone_sha256=loaded.sha256,
+        config_sha256=loaded.config_sha256,
         tokenizer_sha256=hash_tokenizer(tokenizer),
     )
 

@@ -34,6 +34,7 @@ class PrefixKey:
 
     Attributes:
         backbone: SHA-256 of its weights.
+        config: SHA-256 of how they are used.
         layers: how many of the lowest layers are frozen.
         tokens: the key of the tokens, which holds texts, tokenizer and longest length.
         dtype: that the vectors are kept in.
@@ -42,6 +43,7 @@ class PrefixKey:
     """
 
     backbone: str
+    config: str
     layers: int
     tokens: str
     dtype: torch.dtype
@@ -53,6 +55,7 @@ class PrefixKey:
         facts = (
             _FORMAT,
             self.backbone,
+            self.config,
             self.layers,
             self.tokens,
             str(self.dtype),
@@ -98,6 +101,8 @@ class Prefix:
         # Shared for as long as this process has the files open: nobody may evict them.
         self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
         fcntl.flock(self._lock, fcntl.LOCK_SH)
+        # A file of its own: NFS makes of a flock a lock of every byte, and would wait for it here.
+        self._turns = os.open(folder / "turns", os.O_RDWR | os.O_CREAT, 0o644)
         self._block_of, self._blocks = _cut(tokens.lengths)
         kind = np.int16 if dtype == torch.bfloat16 else np.float32
         total = int(tokens.offsets[-1])
@@ -110,7 +115,7 @@ class Prefix:
         self.computed, self.read = _Pace(), _Pace()
 
     def __del__(self) -> None:
-        for name in ("_lock", "_states_file", "_whole_file"):
+        for name in ("_lock", "_turns", "_states_file", "_whole_file"):
             if name in self.__dict__:
                 os.close(self.__dict__[name])
 
@@ -160,7 +165,7 @@ class Prefix:
         return float(self._whole.mean()) if len(self._whole) else 1.0
 
     def _fill(self, block: int, lower: Lower, device: torch.device) -> None:
-        fcntl.lockf(self._lock, fcntl.LOCK_EX, 1, block)
+        fcntl.lockf(self._turns, fcntl.LOCK_EX, 1, block)
         try:
             if self._whole[block]:  # by the process that was waited for
                 return
@@ -174,7 +179,7 @@ class Prefix:
                 _write(self._states_file, row[: end - start], start * size)
             _write(self._whole_file, np.ones(1, dtype=np.uint8), block)
         finally:
-            fcntl.lockf(self._lock, fcntl.LOCK_UN, 1, block)
+            fcntl.lockf(self._turns, fcntl.LOCK_UN, 1, block)
 
 
 @dataclass

@@ -52,6 +52,7 @@ def _shared(member: Member) -> Hashable:
     model = member.model
     return (
         member.backbone_sha256,
+        member.config_sha256,
         member.tokenizer_sha256,
         member.max_length,
         model.precision,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -108,7 +109,14 @@ def _load(
         tokenizer_sha256=hash_tokenizer(tokenizer),
         folder=folder,
         revision=revision or commit,
+        config_sha256=_hash_config(encoder),
     )
+
+
+def _hash_config(encoder: Any) -> str:
+    """A hash of how the weights are used: all of the config but where it was read."""
+    facts = {k: v for k, v in encoder.config.to_dict().items() if k != "_name_or_path"}
+    return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def _read_encoder(folder: Path, kind: Any) -> nn.Module:

@@ -33,6 +33,7 @@ class Loaded:
         tokenizer_sha256: of all that decides how text becomes tokens.
         folder: that it was read from.
         revision: the card's, or the commit that the hub resolved.
+        config_sha256: of how the weights are used, and by which transformers.
     """
 
     encoder: Any
@@ -41,6 +42,7 @@ class Loaded:
     tokenizer_sha256: str
     folder: Path
     revision: str | None = None
+    config_sha256: str = ""
 
 
 def check_backbone(card: Card) -> None:
