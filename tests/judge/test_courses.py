@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -103,6 +104,15 @@ def test_neighbouring_rungs_of_each_ladder_are_compared() -> None:
     found = study_courses(History.of(story), METRIC, RESOURCE, [(10, 30, 90), (20, 60)])
     (one,) = found.agreements
     assert (one.low, one.high, one.trials, one.rho) == (10, 30, 6, pytest.approx(1.0))
+
+
+def test_a_phase_without_rows_of_its_own_is_examined_on_all() -> None:
+    history = a_plan()
+    phase = history.phases[0]
+    history.phases[0] = replace(phase, event={**phase.event, "rows": None})
+    facts = Facts(metric=METRIC, resource=RESOURCE, rows=400, class_rows={"a": 395, "b": 5})
+    found = {one.symptom: one for one in Examiner(facts)(history.trials["t0001"], history)}
+    assert "400 training rows" in found["few_rows"].evidence
 
 
 def test_a_symptom_is_looked_for_at_the_end_of_the_phase_and_on_its_rows() -> None:

@@ -64,8 +64,9 @@ class Examiner:
         return examine_trial(record, facts)
 
 
-def _of_phase(facts: Facts, rows: int, most: int) -> Facts:
-    """The facts of a plan's phase, which trains on a stratified part of the rows."""
+def _of_phase(facts: Facts, rows: int | None, most: int) -> Facts:
+    """The facts of a plan's phase, which trains on a stratified part of the rows, or on all."""
+    rows = facts.rows if rows is None else rows
     share = rows / facts.rows if facts.rows else 1.0
     return replace(
         facts,
