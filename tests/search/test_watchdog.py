@@ -53,6 +53,15 @@ def test_where_nobody_has_been_the_pace_elsewhere_counts() -> None:
     assert usual_seconds(History(), 0, 1) is None
 
 
+def test_only_trials_of_the_same_phase_say_what_is_usual() -> None:
+    history = history_of((10.0, 30.0), (1200.0,))
+    first, second = history.trials.values()
+    first.phase, second.phase = 1, 2
+    assert usual_seconds(history, 0, 1, phase=2) == 1200.0
+    late = TrialRecord(TrialConfig("t0009", {}, 0), "random", phase=3)
+    assert Watchdog().judge(7200.0, late, 1, history) == ""
+
+
 def test_ten_times_the_median_is_too_long_but_never_less_than_is_always_granted() -> None:
     slow = TrialRecord(TrialConfig("t0009", {}, 0), "random")
     history = history_of((100.0,), (100.0,))

@@ -37,7 +37,7 @@ class Watchdog:
         """
         if silent <= self.at_least:
             return ""
-        usual = usual_seconds(history, record.resource, point)
+        usual = usual_seconds(history, record.resource, point, phase=record.phase)
         if usual is None:
             known, limit = "no trial has reported yet", self.unknown
         else:
@@ -46,12 +46,14 @@ class Watchdog:
         return f"no report at {point} for {silent:.0f} s; {known}" if silent > limit else ""
 
 
-def usual_seconds(history: History, reached: int, point: int) -> float | None:
+def usual_seconds(history: History, reached: int, point: int, *, phase: int = 0) -> float | None:
     """The median time from one report to that at a point; None where nothing is known.
 
     Where no trial has reported there, as long as the same amount of resource took elsewhere.
+    Only trials of the same phase count: others had other rows, or another unit.
     """
-    steps = [step for record in history.trials.values() for step in _steps(record)]
+    alike = (record for record in history.trials.values() if record.phase == phase)
+    steps = [step for record in alike for step in _steps(record)]
     here = [after.seconds - before.seconds for before, after in steps if after.resource == point]
     if here:
         return median(here)

@@ -7,7 +7,7 @@ import os
 import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from ray import tune
@@ -41,6 +41,8 @@ _QUIET = {
     "TUNE_RESULT_BUFFER_LENGTH": "1",
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }
+_SLOWER_ALONE = 50
+"""How much longer a trial may take on the CPU than on a GPU."""
 _LOST_SECONDS = 1.0
 """That Tune is given to end where its Ray is gone; it may wait for that for ever."""
 
@@ -110,7 +112,10 @@ class Ray(Runner):
     ) -> None:
         """Places workers and serves them, to the end of the search."""
         slots = pulse.slots(None) if pulse else self._slots(needs)
-        bridge = Bridge(driver, slots, needs=needs, watchdog=self.watchdog, local=local)
+        watchdog = self.watchdog
+        if len(needs) > 1:  # what is usual with a GPU is not so without one
+            watchdog = replace(watchdog, times=watchdog.times * _SLOWER_ALONE)
+        bridge = Bridge(driver, slots, needs=needs, watchdog=watchdog, local=local)
         # Tune pickles its own state there; nobody reads it, and nobody else may.
         with tempfile.TemporaryDirectory(
             prefix="toprung-tune-", ignore_cleanup_errors=True
