@@ -5,17 +5,21 @@ from __future__ import annotations
 import csv
 import json
 import random
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from typer.testing import CliRunner
 
 from toprung.api import Ensemble, Search, opening
-from toprung.api.opening import Settings
+from toprung.api.folder import Folder
+from toprung.api.opening import Settings, open_run
+from toprung.api.testing import predictions
 from toprung.cli.main import app
 from toprung.data.dataset import Dataset, Split
 from toprung.data.load import load_dataset
@@ -106,6 +110,19 @@ def test_predictions_are_the_labels_that_reach_their_thresholds(finished: Search
     assert [
         x.labels for x in Ensemble.load(finished.folder.ensemble).predictions(texts)
     ] == expected
+
+
+def test_what_a_trial_has_not_predicted_of_all_rows_is_predicted_when_it_is_asked_for(
+    finished: Search, tmp_path: Path
+) -> None:
+    shutil.copytree(finished.folder.root, tmp_path / "labels")
+    folder, settings = Folder(tmp_path / "labels"), Settings(runner="inline")
+    with open_run(finished.spec, folder, settings) as run:
+        record = next(r for r in run.driver.history.trials.values() if r.state == "completed")
+        kept = predictions(run, record, "thresholds")
+        place = folder.trials / record.config.trial / "predictions"
+        (place / f"{record.resource}.thresholds.npy").unlink()
+        np.testing.assert_allclose(predictions(run, record, "thresholds"), kept, atol=1e-5)
 
 
 def test_the_command_answers_with_a_list_of_labels(finished: Search, tmp_path: Path) -> None:

@@ -15,7 +15,13 @@ import numpy.typing as npt
 from toprung.api.opening import Run
 from toprung.api.progress import peak_memory
 from toprung.api.searching import leaderboard, learn_baselines, work
-from toprung.api.testing import open_test, predictions, save_weights, summarise
+from toprung.api.testing import (
+    kept_predictions,
+    open_test,
+    predictions,
+    save_weights,
+    summarise,
+)
 from toprung.core.errors import GiveUp
 from toprung.core.files import files_below, new_folder, sha256_file, write_json
 from toprung.core.later import later
@@ -100,7 +106,7 @@ def _choose(run: Run) -> list[str]:
         if not run.simulated and member_report(record, run.metric):
             # A file that a power cut emptied only costs its trial the look at its diversity.
             with suppress(OSError, ValueError, EOFError):
-                stopping[trial] = predictions(run, record, "stopping")
+                stopping[trial] = kept_predictions(run, record, "stopping")
     task = tasks.registry.get(run.spec.task)()
     history = run.driver.history
     # Only the last phase's training is at hand: earlier ones learned from other rows.

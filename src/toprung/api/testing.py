@@ -102,7 +102,19 @@ def _seconds(run: Run, members: Iterable[str]) -> float:
 
 
 def predictions(run: Run, record: TrialRecord, split: str) -> Floats:
-    """A trial's logits (N, C) on a split, of the weights that it gives to an ensemble."""
+    """As ``kept_predictions``, but predicted now where the trial never scored all rows."""
+    try:
+        return kept_predictions(run, record, split)
+    except FileNotFoundError:
+        return _predict_trial(run, record.config.trial, run.dataset.splits[split].content)
+
+
+def kept_predictions(run: Run, record: TrialRecord, split: str) -> Floats:
+    """A trial's logits (N, C) on a split, of the weights that it gives to an ensemble.
+
+    Raises:
+        OSError, ValueError, EOFError: not there, or damaged.
+    """
     best = member_report(record, run.metric)
     assert best is not None
     kept = kept_of(run)
