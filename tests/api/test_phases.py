@@ -229,6 +229,13 @@ def test_a_phase_may_have_texts_of_its_own_length(plan) -> None:
     assert lengths == {1: 16, 2: 32}
 
 
+def test_texts_are_as_long_again_after_a_phase_of_shorter_ones(plan) -> None:
+    phases = [{**PHASES[0], "max_length": 8}, PHASES[1]]
+    search = plan(simulate({}), phases=phases).fit()
+    lengths = {(r.phase, r.config.values["max_length"]) for r in search.history().suggested}
+    assert lengths == {(1, 8), (2, 16)}
+
+
 def test_time_that_is_spent_ends_the_plan(plan) -> None:
     search = plan(simulate({}), budget={"minutes": 0.5}).fit()
     assert gates(search) == [(1, 1, "end")]

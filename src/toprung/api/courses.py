@@ -69,10 +69,19 @@ def space_of(space: Space, phase: Phase) -> Space:
     return Space({**space.parameters, "max_length": fixed})
 
 
-def fitted(values: Values, phase: Phase) -> dict[str, object]:
-    """A configuration of another phase as one of this phase's space."""
-    own = {} if phase.max_length is None else {"max_length": phase.max_length}
-    return {**values, **own}
+def fitted(values: Values, phase: Phase, space: Space) -> dict[str, object]:
+    """A configuration of another phase as one of this phase's.
+
+    A longest text that only the other phase had becomes the longest of the search's space.
+    """
+    own = space_of(space, phase).parameters.get("max_length")
+    found: dict[str, object] = dict(values)
+    known = values.get("max_length")
+    found.pop("max_length", None)
+    if own is None:
+        return found
+    longest = max(own.grid(2), key=lambda length: int(length or 0))
+    return {**found, "max_length": known if own.contains(known) else longest}
 
 
 def metric_of(spec: SearchSpec, history: History) -> Metric:

@@ -116,7 +116,8 @@ def _begin(run: Run, number: int, attempt: int, *, reason: str, rows: int | None
     rows = phase.rows if rows is None else rows
     resource = phase.resource_with(rows, spec.resource)
     carried = _carried(history, number, phase.best, spec)
-    first = [fitted(values, phase) for values in _first(spec, history, number, carried)]
+    told = _first(spec, history, number, carried)
+    first = [fitted(values, phase, spec.space) for values in told]
     left = _left(run)
     limits = [*([] if left is None else [left])]
     limits += [] if phase.minutes is None else [phase.minutes * 60]
