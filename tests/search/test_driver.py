@@ -329,6 +329,26 @@ def test_an_extension_starts_the_time_budget_anew(tmp_path, clock) -> None:
     assert driver.assign().config.trial == "t0002"
 
 
+def test_members_that_were_cut_off_wait_until_an_extended_search_is_over(tmp_path, clock) -> None:
+    driver = open_driver(tmp_path, clock, trials=1)
+    trial = driver.assign().config.trial
+    for point in (1, 3, 9):
+        driver.report(report(trial, point, 0.5))
+        driver.assign()
+    driver.finish()
+    (member,) = driver.train_fully([trial], anew=True)
+    assert driver.assign().config.trial == member
+    close(driver)
+    again = open_driver(tmp_path, clock, trials=1)
+    again.extend(1)
+    assert again.assign().config.trial == "t0002"
+    assert again.assign() is None
+    again.fail("t0002", Failure("user_error", "KeyError: 'x'"))
+    again.finish()
+    assert again.train_fully([trial], anew=True) == [member]
+    assert again.assign().config.trial == member
+
+
 def test_an_extension_forgets_that_every_trial_failed_alike(tmp_path, clock) -> None:
     driver = open_driver(tmp_path, clock, trials=50)
     while (assignment := driver.assign()) is not None:

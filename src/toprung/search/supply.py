@@ -55,8 +55,12 @@ class Supply:
         history = self._history
         if streak(history) is not None:
             return None
-        while self._queue:
-            record = history.trials[self._queue.popleft()]
+        for trial in tuple(self._queue):
+            record = history.trials[trial]
+            # Members of the ensemble wait for the search's end: they may train on other rows.
+            if record.source == "finalist" and history.closed is None:
+                continue
+            self._queue.remove(trial)
             if record.state == "running":
                 return record
         if history.closed is not None or has_crashed(history, self.course.plan.crashes):
