@@ -19,6 +19,8 @@ from toprung.trial.journal import Event
 checkpoint = later("toprung.learn.checkpoint")
 
 _SECONDS_BETWEEN = 10.0
+_TIMES_BETWEEN = 20.0
+"""Looks lie so many times apart as one takes."""
 _SHARE_OF_DISK = 0.5
 
 
@@ -40,7 +42,7 @@ class Janitor:
             finalists: how many configurations are trained for the ensemble.
         """
         self._folder, self._driver, self._finalists = folder, driver, finalists
-        self._last = float("-inf")
+        self._next = float("-inf")
         self._told_full = False
         self.limit = None if gib is None else int(gib * 2**30)
         if gib is None and folder.store is None:
@@ -51,12 +53,15 @@ class Janitor:
     def __call__(self, event: Event) -> None:
         """Takes note of an event; a trial that leaves may leave something to remove."""
         left = event["kind"] in ("decided", "failed") and event["state"] != "running"
-        due = left and event["at"] >= self._last + _SECONDS_BETWEEN
+        due = left and event["at"] >= self._next
         if due or event["kind"] in ("closed", "ensembled"):
-            self._last = event["at"]
+            began = self._driver.elapsed()
             # A storage that does not answer is looked at another time.
             with suppress(StorageError):
                 self.clean()
+            # The workers wait meanwhile: of a large search's time no more than a small share.
+            now = self._driver.elapsed()
+            self._next = now + max(_SECONDS_BETWEEN, _TIMES_BETWEEN * (now - began))
 
     def clean(self) -> list[Removal]:
         """Removes what must go now; returns it."""

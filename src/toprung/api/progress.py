@@ -121,7 +121,7 @@ class Progress:
 
     def standing(self) -> Standing:
         """Where the search stands after the last event."""
-        records = self.history.trials.values()
+        records = list(self.history.trials.values())
         counts: dict[str, int] = {}
         for record in records:
             counts[record.state] = counts.get(record.state, 0) + 1

@@ -72,7 +72,9 @@ def rank_trials(history: History, metric: Metric, *, phase: int | None = None) -
         metric: that trials are ranked by.
         phase: only trials of it, as ``TrialRecord.phase`` counts; None for all.
     """
-    wanted = (r for r in history.trials.values() if phase is None or r.phase == phase)
+    # A list, as others may ask while the search goes on.
+    trials = list(history.trials.values())
+    wanted = (r for r in trials if phase is None or r.phase == phase)
     rows = [_of_trial(record, metric) for record in wanted]
     rows += [_of_baseline(one, metric) for one in history.baselines.values()]
 
