@@ -225,7 +225,7 @@ def arguments(description: str | None, repeats: int = 5) -> argparse.ArgumentPar
     parser = argparse.ArgumentParser(description=first)
     parser.add_argument("--quick", action="store_true", help="smallest sizes; not recorded")
     parser.add_argument("--repeats", type=int, default=repeats, help="of every contestant")
-    data = ROOT.parent / "shared" / "data"
+    data = Path(os.environ.get("TOPRUNG_DATA", ROOT.parent / "shared" / "data"))
     parser.add_argument("--data", type=Path, default=data, help="folder of data sets")
     return parser
 

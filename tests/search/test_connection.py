@@ -14,7 +14,7 @@ import pytest
 import ray
 
 from toprung.core.errors import FixEnvironment, GiveUp
-from toprung.search.runners._connection import _init, ray_failed
+from toprung.search.runners._connection import _init, connect, ray_failed
 from toprung.search.runners._tune import Bridge
 
 
@@ -34,6 +34,15 @@ def test_a_ray_that_does_not_start_is_told_in_words(monkeypatch: pytest.MonkeyPa
         _init(None)
     with pytest.raises(FixEnvironment, match=r"No Ray cluster .* at '10\.0\.0\.1:6379'"):
         _init("10.0.0.1:6379")
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [("ray://10.0.0.1:10001", "a Ray Client address"), ("http://10.0.0.1:8265", "of a dashboard")],
+)
+def test_what_is_no_address_of_a_head_is_refused_at_once(address: str, told: str) -> None:
+    with pytest.raises(FixEnvironment, match=f"'{address}' is .*{told}.*host:port"):
+        connect(address, trusts_open=False)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from toprung.api import Search
 from toprung.api.opening import Settings
-from toprung.cli.options import Address, Results, RunnerName, SearchName
+from toprung.cli.options import HeadAddress, Results, RunnerName, SearchName
 from toprung.cli.running import run_search
 
 
@@ -12,7 +12,7 @@ def ensemble(
     name: SearchName,
     runner: RunnerName = "ray",
     results: Results = "results",
-    address: Address = None,
+    address: HeadAddress = None,
 ) -> None:
     """Train the best configurations fully, weigh and calibrate them, save ensemble/.
 

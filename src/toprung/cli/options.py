@@ -31,6 +31,10 @@ Address = Annotated[
         "dashboard, the search is sent there and goes on without this terminal.",
     ),
 ]
+HeadAddress = Annotated[
+    str | None,
+    typer.Option("--address", help="Ray cluster to run on: 'auto', or host:port of its head."),
+]
 Dashboard = Annotated[
     str | None,
     typer.Option("--address", help="Dashboard of the cluster: http://host:8265.", metavar="URL"),

@@ -50,9 +50,11 @@ def connect(address: str | None, *, trusts_open: bool) -> None:
         _hand_over(ray.get_runtime_context().gcs_address in _STARTED)
         return
     _hand_over(address is None)
-    if (address or "").startswith("ray://"):
+    kind, there, _ = (address or "").partition("://")
+    if there:
+        what = "a Ray Client address" if kind == "ray" else "the address of a dashboard"
         raise FixEnvironment(
-            f"'{address}' is a Ray Client address, and Tune does not run through it. Give "
+            f"'{address}' is {what}, and Tune does not run through it. Give "
             f"the head's own address, host:port, or 'auto' on a machine of the cluster."
         )
     if address is None:

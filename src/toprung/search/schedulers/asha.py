@@ -15,7 +15,7 @@ Rule = Literal["eager", "promote", "stop"]
 
 
 class Asha(Scheduler):
-    """Asynchronous successive halving, after Li et al. 2020, with either of its rules.
+    """Asynchronous successive halving, after Li et al. 2020, by one of three rules.
 
     ``promote`` is the paper's Algorithm 2: a trial pauses at each rung, and goes on as soon as it
     is among the best ⌊n/η⌋ of the n that have reached that rung by then; higher rungs are served
