@@ -46,10 +46,6 @@ def connect(address: str | None, *, trusts_open: bool) -> None:
     Raises:
         FixEnvironment: no cluster there, a token that it refuses, or none that it asks for.
     """
-    if ray.is_initialized():
-        _hand_over(ray.get_runtime_context().gcs_address in _STARTED)
-        return
-    _hand_over(address is None)
     kind, there, _ = (address or "").partition("://")
     if there:
         what = "a Ray Client address" if kind == "ray" else "the address of a dashboard"
@@ -57,6 +53,10 @@ def connect(address: str | None, *, trusts_open: bool) -> None:
             f"'{address}' is {what}, and Tune does not run through it. Give "
             f"the head's own address, host:port, or 'auto' on a machine of the cluster."
         )
+    if ray.is_initialized():
+        _hand_over(ray.get_runtime_context().gcs_address in _STARTED)
+        return
+    _hand_over(address is None)
     if address is None:
         make_token()
     close_token_file()
