@@ -34,8 +34,8 @@ def test_logs_tell_the_journal_in_words(toprung: Toprung, copied: Search) -> Non
     answer = toprung("logs", "tiny", "--results", copied.settings.results, "--follow")
     assert answer.code == 0
     for trial in copied.history().trials:
-        assert f"{trial} starts at 0" in answer.err
-    assert "search phase over" in answer.err
+        assert f"{trial} starts at 0" in answer.out
+    assert "search phase over" in answer.out
 
 
 def test_stop_pauses_the_driver_and_says_how_to_go_on(

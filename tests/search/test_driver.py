@@ -394,7 +394,7 @@ def test_five_like_failures_in_a_row_halt_a_search_and_a_later_opening_goes_on(
 ) -> None:
     driver = open_driver(tmp_path, clock, trials=30)
     assert work_off(driver, set(range(4, 31)), "KeyError") == 8
-    with pytest.raises(GiveUp, match=r"last 5 trials failed alike \(user_error\): KeyError"):
+    with pytest.raises(GiveUp, match=r"fails alike \(user_error\): KeyError.* then resume"):
         driver.refuse_streak()
     assert driver.history.closed is None
     states = {record.state for record in driver.history.trials.values()}
@@ -405,6 +405,34 @@ def test_five_like_failures_in_a_row_halt_a_search_and_a_later_opening_goes_on(
     driver.refuse_streak()
     driver.finish()
     assert len(driver.history.trials) == 30
+
+
+def test_a_search_of_which_nothing_was_usable_goes_on_once_the_cause_is_mended(
+    tmp_path, clock
+) -> None:
+    for opening in (1, 2):
+        driver = open_driver(tmp_path, clock, trials=30)
+        assert work_off(driver, set(range(1, 31)), f"cause {opening * 'x'}") == 5
+        with pytest.raises(GiveUp, match="Mend the cause, then resume"):
+            driver.refuse_streak()
+        assert driver.history.closed is None
+        close(driver)
+    driver = open_driver(tmp_path, clock, trials=30)
+    work_off(driver, set(), "")
+    driver.refuse_streak()
+    driver.finish()
+    assert len(driver.history.trials) == 30
+    assert "completed" in {record.state for record in driver.history.trials.values()}
+
+
+def test_trials_that_all_diverge_end_a_search(tmp_path, clock) -> None:
+    driver = open_driver(tmp_path, clock, trials=30)
+    while (assignment := driver.assign()) is not None:
+        driver.report(report(assignment.config.trial, 1, float("nan")))
+    driver.refuse_streak()
+    driver.finish()
+    assert len(driver.history.trials) == 5
+    assert driver.history.closed.startswith("every trial failed alike (diverged)")
 
 
 def test_failures_that_others_pass_by_halt_nothing(tmp_path, clock) -> None:

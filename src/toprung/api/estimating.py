@@ -126,15 +126,16 @@ def estimate(spec: SearchSpec, settings: Settings, like: str | None = None) -> F
         runs.append(simulate(whole, slots, prices.seconds, number))
     forecast = _forecast(whole, known, runs, took=clock.seconds() - began)
     if like is None:
-        keep_forecast(spec, forecast, folder_of(settings.results, spec.name))
+        keep_forecast(spec, settings.runner, forecast, folder_of(settings.results, spec.name))
     return forecast
 
 
-def keep_forecast(spec: SearchSpec, forecast: Forecast, folder: Folder) -> None:
-    """Keeps a forecast where the search of the same spec finds it when it begins."""
+def keep_forecast(spec: SearchSpec, runner: str, forecast: Forecast, folder: Folder) -> None:
+    """Keeps a forecast where the search of the same spec and runner finds it when it begins."""
     folder.make_private()
     folder.refresh()
-    write_json(folder.forecast, {"spec": spec.resolved, "forecast": forecast.to_json()})
+    said = {"spec": spec.resolved, "runner": runner, "forecast": forecast.to_json()}
+    write_json(folder.forecast, said)
     folder.publish()
 
 

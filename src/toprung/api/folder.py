@@ -6,8 +6,11 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from toprung.core.errors import FixSpec
+from toprung.core.files import read_json
+from toprung.ship.predictor import ENSEMBLE_NAME
 from toprung.storage.mirror import Mirror
 from toprung.storage.segments import has_segments
 from toprung.storage.store import Store, is_url, open_store, working_folder
@@ -152,6 +155,12 @@ class Folder:
         """Tokenised text, shared by all searches of a results folder."""
         return self.root.parent / ".cache"
 
+    def tested(self) -> dict[str, Any] | None:
+        """What ``ensemble.json`` says; None where no ensemble was built and tested to the end."""
+        file = self.ensemble / ENSEMBLE_NAME
+        said = read_json(file) if file.is_file() else {}
+        return said if {"selection", "test"} <= said.keys() else None
+
     def history(self) -> History:
         """The search's state, read without taking the lock."""
         return History.of(read_events(self.journal))
@@ -196,8 +205,9 @@ def find_search(name: str, results: str | Path) -> Folder:
     """
     if is_url(name) or is_url(str(results)):
         return _find_kept(name, str(results))
-    # Also the path of its YAML, which is what `toprung search` was given.
-    for root in (Path(name), Path(results) / name, Path(results) / Path(name).stem):
+    below = [Path(results) / one for one in _names(name)]
+    # A folder that stands here by chance does not go before the one that --results names.
+    for root in [*below, Path(name)] if Path(name).name == name else [Path(name), *below]:
         if (root / JOURNAL_NAME).is_file():
             return Folder(root.resolve())
     raise FixSpec(
@@ -209,11 +219,17 @@ def find_search(name: str, results: str | Path) -> Folder:
     )
 
 
+def _names(name: str) -> list[str]:
+    """What a search may be called: also by the path of its YAML, as ``toprung search`` was."""
+    path = Path(name)
+    return [name, path.stem] if path.suffix in (".yaml", ".yml") else [name]
+
+
 def _find_kept(name: str, results: str) -> Folder:
     """A search that is kept under a URL, which is its own or that of all results."""
     if is_url(name):
         results, _, name = name.rstrip("/").rpartition("/")
-    for candidate in [] if ".." in Path(name).parts else [name, Path(name).stem]:
+    for candidate in [] if ".." in Path(name).parts else _names(name):
         folder = folder_of(results, candidate)
         if folder.store is not None and has_segments(folder.store):
             folder.refresh()

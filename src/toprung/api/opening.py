@@ -158,7 +158,7 @@ def _opened(spec: SearchSpec, folder: Folder, settings: Settings) -> Iterator[Ru
         try:
             if data:
                 same_data(spec, data, driver)
-                _take_forecast(spec, folder, driver)
+                _take_forecast(spec, settings.runner, folder, driver)
             resource, metric = spec.resource, spec.metric
             train = (
                 make_trainer(spec, folder, data, driver, resource=resource, metric=metric)
@@ -179,13 +179,13 @@ def _curves(spec: SearchSpec, folder: Folder, journal: Journal) -> Curves:
     return Curves(scalars, lambda: rebuild(*log, read_events(folder.journal)))
 
 
-def _take_forecast(spec: SearchSpec, folder: Folder, driver: Driver) -> None:
+def _take_forecast(spec: SearchSpec, runner: str, folder: Folder, driver: Driver) -> None:
     """Journals what ``toprung estimate`` said, before anything has happened."""
     if driver.history.suggested or driver.history.forecast or not folder.forecast.is_file():
         return
     try:
         said = read_json(folder.forecast)
-        if said["spec"] == spec.resolved:
+        if (said["spec"], said["runner"]) == (spec.resolved, runner):
             driver.write("forecast", **said["forecast"])
     except (ValueError, KeyError, TypeError):
         return  # A file that somebody changed is no forecast.

@@ -166,11 +166,13 @@ class Progress:
 
     def _expected(self) -> float:
         """Resource that the search, or the phase at work, is expected to spend."""
+        more = self.history.extended
         if not self.history.phases:
-            return _expected_resource(self.spec.scheduler, self.spec.trials, self.spec.resource)
+            trials = self.spec.trials + more
+            return _expected_resource(self.spec.scheduler, trials, self.spec.resource)
         begun = self.history.phases[-1]
         phase = self.spec.phases[begun.number - 1]
-        trials = int(begun.event["trials"])
+        trials = int(begun.event["trials"]) + more
         return _expected_resource(phase.scheduler, trials, resource_of(phase, begun.event))
 
 
@@ -203,6 +205,7 @@ class NotebookBar:
             return
         self._drawn_at = event["at"]
         standing = self._progress.standing()
+        self._bar.total = standing.trials
         running = standing.counts.get("running", 0)
         self._bar.n = standing.suggested - running
         if standing.best is not None:

@@ -98,11 +98,8 @@ def _phase_ladders(run: Run) -> dict[int, Mapping[int, Sequence[int]]]:
 
 
 def _ensemble(run: Run) -> EnsembleSummary | None:
-    file = run.folder.ensemble / ENSEMBLE_NAME
-    if not file.is_file():
-        return None
-    said = read_json(file)
-    if not {"selection", "test"} <= said.keys():
+    said = run.folder.tested()
+    if said is None:
         return None
     calibration, selection = said.get("calibration"), said["selection"]
     return EnsembleSummary(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import threading
 from collections.abc import Iterator
@@ -15,12 +16,12 @@ from toprung.api.opening import Run, Settings, open_run, search_folder
 from toprung.api.phasing import at_phase, refuse_debug
 from toprung.api.progress import NotebookBar, Progress
 from toprung.api.sameness import reopen
-from toprung.api.searching import search
+from toprung.api.searching import refuse_nothing, search
 from toprung.core.errors import FixSpec, GiveUp, Interrupted
 from toprung.core.later import later
 from toprung.data.series import Content
 from toprung.judge.leaderboard import Row, best_trial, rank_trials, to_frame
-from toprung.ship.predictor import ENSEMBLE_NAME, Ensemble
+from toprung.ship.predictor import Ensemble
 from toprung.spec.load import load_spec
 from toprung.spec.spec import SearchSpec
 from toprung.trial.history import History
@@ -89,6 +90,7 @@ class Search:
                 if not run.driver.history.is_over:
                     search(run)
                 refuse_debug(run.driver.history)
+                refuse_nothing(run)
             except GiveUp:
                 reporting.write_views(at_phase(run))
                 raise
@@ -105,8 +107,8 @@ class Search:
             FixSpec: the search phase is not over; ``fit`` goes on with it.
         """
         if not self.history().is_over:
-            name = self.folder.name
-            text = f"the search is not over. Go on with it: toprung resume {name}"
+            where = shlex.quote(self.folder.where)
+            text = f"the search is not over. Go on with it: toprung resume {where}"
             raise FixSpec(self.folder.where, [text])
         with self._open() as run:
             here = at_phase(run)
@@ -207,8 +209,8 @@ class Search:
 
 
 def _lacks_ensemble(run: Run) -> bool:
-    """Whether there is no ensemble, or trials were tried after it."""
+    """Whether there is no whole ensemble, or trials were tried after it."""
     history = run.driver.history
     if not history.ensembles or history.ensembles[-1]["trials"] != len(history.trials):
         return True
-    return not run.simulated and not (run.folder.ensemble / ENSEMBLE_NAME).is_file()
+    return not run.simulated and run.folder.tested() is None

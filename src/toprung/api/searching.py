@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -38,7 +39,7 @@ def search(run: Run) -> Run:
             _search_phase(here)
         decide_gate(here)
     refuse_debug(run.driver.history)
-    _refuse_nothing(run)
+    refuse_nothing(run)
     return at_phase(run)
 
 
@@ -66,10 +67,18 @@ def _without_room() -> Iterator[None]:
             raise
 
 
-def _refuse_nothing(run: Run) -> None:
+def refuse_nothing(run: Run) -> None:
+    """Tells what to do about a search that is over and has no usable trial.
+
+    Raises:
+        GiveUp: no trial is usable.
+    """
     if best_trial(leaderboard(run)) is None:
         reasons = {record.reason for record in run.driver.history.trials.values()}
-        raise GiveUp("No trial is usable. Reasons: " + "; ".join(sorted(reasons)))
+        raise GiveUp(
+            f"No trial is usable. Reasons: {'; '.join(sorted(reasons))}. Mend that, then try "
+            f"others: toprung resume {shlex.quote(run.folder.where)} --trials +{run.spec.trials}"
+        )
 
 
 def work(run: Run, train: Train) -> None:

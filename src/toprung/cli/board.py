@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -26,7 +27,9 @@ def board(
     """
     search = Search.attach(name, Settings(results=results))
     rows = search.rows()
-    write_leaderboard(search.folder.leaderboard, rows)
+    # Who may only read a folder sees the board all the same.
+    with suppress(PermissionError):
+        write_leaderboard(search.folder.leaderboard, rows)
     shown = rows[:top] if top else rows
     if json:
         print_json(to_records(shown))

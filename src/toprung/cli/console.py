@@ -6,7 +6,7 @@ import json
 import os
 import re
 import sys
-from typing import Any
+from typing import Any, NoReturn
 
 from rich.console import Console
 from rich.text import Text
@@ -26,6 +26,23 @@ class _Harmless(Console):
     def render_str(self, text: str, **options: Any) -> Text:
         return super().render_str(harmless(text), **options)
 
+    def on_broken_pipe(self) -> None:
+        """Ends in peace where nobody reads a result to its end; what is told besides falls silent.
+
+        So ``toprung board x | head`` ends, and a search whose listener has gone goes on.
+        """
+        if self.stderr:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+            self.quiet = True
+            return
+        leave_pipe()
+
+
+def leave_pipe() -> NoReturn:
+    """Ends the process where nobody reads its output any more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    raise SystemExit(0)
+
 
 def harmless(text: str) -> str:
     r"""The text with its control characters written out; line breaks and tabs stay.
@@ -43,7 +60,11 @@ ERRORS = _Harmless(stderr=True, highlight=False, soft_wrap=True)
 
 def print_json(value: Any) -> None:
     """Prints JSON for scripts, one document, never wrapped."""
-    print(escape_controls(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)))
+    text = escape_controls(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        leave_pipe()
 
 
 def escape_controls(text: str) -> str:

@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from threading import Event as Flag
 from threading import Thread
 
-from rich.console import Group
+from rich.console import Console, Group
 from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
@@ -26,9 +26,10 @@ _BEAT_SECONDS, _LINE_SECONDS = 2.0, 30.0
 class View:
     """Follows events; redraws a table on a terminal, else prints a line for each that matters."""
 
-    def __init__(self, progress: Progress, live: Live | None) -> None:
+    def __init__(self, progress: Progress, live: Live | None, lines: Console = ERRORS) -> None:
         self._progress = progress
         self._live = live
+        self._lines = lines
         self._recent: list[str] = []
         self._steps: list[str] = []
         self._told: set[tuple[str, int]] = set()
@@ -42,7 +43,7 @@ class View:
         if said is None:
             return
         if self._live is None:
-            ERRORS.print(f"{duration(event['at']):>8}  {said}", markup=False)
+            self._lines.print(f"{duration(event['at']):>8}  {said}", markup=False)
             return
         self._recent = [*self._recent, said][-RECENT:]
         # Where thousands of trials stand takes longer to say than one of them to decide.
@@ -58,7 +59,7 @@ class View:
         self._steps = [step.words() for step in steps]
         if self._live is None:
             for said in told:
-                ERRORS.print(f"          {said}", markup=False)
+                self._lines.print(f"          {said}", markup=False)
         elif told:
             self._live.update(self._table(self._progress.standing()))
 

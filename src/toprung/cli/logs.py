@@ -13,6 +13,7 @@ from toprung.api.opening import Settings
 from toprung.api.progress import Progress
 from toprung.api.standing import driver_at_work
 from toprung.api.submitting import find_sent
+from toprung.cli.console import OUT
 from toprung.cli.live import View
 from toprung.cli.options import AllowOpen, ClusterFile, Dashboard, Results, SearchName
 from toprung.cli.remote import is_remote, reach, watch
@@ -44,7 +45,7 @@ def logs(
         sys.stdout.write(server.log(sent.job.name))
         return
     search = Search.attach(name, Settings(results=results))
-    view = View(Progress(search.spec, search.folder.root), None)
+    view = View(Progress(search.spec, search.folder.root), None, OUT)
     told = 0
     while True:
         over = not follow or driver_at_work(search.folder) is None

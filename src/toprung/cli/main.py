@@ -27,7 +27,7 @@ from toprung.cli import (
     tensorboard,
     validate,
 )
-from toprung.cli.console import ERRORS
+from toprung.cli.console import ERRORS, leave_pipe
 from toprung.core.errors import FixEnvironment, Interrupted, ToprungError
 from toprung.core.files import AWAY, NO_ROOM
 from toprung.core.secrets import redact
@@ -91,9 +91,7 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(Interrupted.exit_code)
     except BrokenPipeError:
-        # The reader of a pipe has gone, as with `toprung board x | head`.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+        leave_pipe()
     except Exception as error:
         # The edge of the process: whatever it is, the user is told in words.
         _trace()

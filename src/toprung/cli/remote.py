@@ -24,6 +24,24 @@ def is_remote(address: str | None, cluster: str | None) -> bool:
     return cluster is not None or (address or "").startswith(("http://", "https://"))
 
 
+def refuse_foreign(address: str | None, cluster: str | None, *, runner: str, detach: bool) -> None:
+    """Refuses options that say nothing where a search runs.
+
+    Raises:
+        FixSpec: with the option.
+    """
+    remote = is_remote(address, cluster)
+    if remote and runner != "ray":
+        text = f"'{runner}' runs in this process, not on a cluster. Leave it out, or the cluster."
+        raise FixSpec("--runner", [text])
+    if address is not None and runner != "ray":
+        text = f"'{runner}' runs in this process, not at {address}. Leave one of the two out."
+        raise FixSpec("--address", [text])
+    if detach and not remote:
+        text = f"the search runs in this process. Name its cluster: --address {DASHBOARD}."
+        raise FixSpec("--detach", [text])
+
+
 def reach(address: str | None, cluster: str | None, *, trusts_open: bool = False) -> JobServer:
     """The jobs of the cluster that the options name; a cluster's file tells its commands first.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 import typer
@@ -20,13 +21,15 @@ from toprung.cli.options import (
     RunnerName,
     SearchName,
 )
-from toprung.cli.remote import follow_sent, is_remote, reach
+from toprung.cli.remote import follow_sent, is_remote, reach, refuse_foreign
 from toprung.cli.running import run_search
+from toprung.spec.limits import limit
 
 
 def _more(text: str) -> str:
-    if not text.lstrip("+").isdigit():
-        raise typer.BadParameter(f"{text!r} is not a number of trials such as +20")
+    most = int(limit("trials").high)
+    if not re.fullmatch(r"\+?[0-9]{1,9}", text) or int(text) > most:
+        raise typer.BadParameter(f"{text!r} is not a number of trials, such as +20, up to {most:,}")
     return text
 
 
@@ -51,6 +54,7 @@ def resume(
 
     Example: toprung resume quickstart --trials +20
     """
+    refuse_foreign(address, cluster, runner=runner, detach=detach)
     settings = Settings(
         runner=runner,
         address=address,
@@ -59,7 +63,7 @@ def resume(
         at_once=at_once,
         trusts_open=allow_open,
     )
-    more = int(trials.lstrip("+"))
+    more = int(trials)
     if is_remote(address, cluster):
         server = reach(address, cluster, trusts_open=allow_open)
         sent, is_new = submit_resume(server, name, settings, more_trials=more)

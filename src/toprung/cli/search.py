@@ -17,7 +17,7 @@ from toprung.cli.options import (
     RunnerName,
     SpecPath,
 )
-from toprung.cli.remote import follow_sent, is_remote, reach
+from toprung.cli.remote import follow_sent, is_remote, reach, refuse_foreign
 from toprung.cli.running import run_search
 from toprung.spec.load import load_spec
 
@@ -41,6 +41,7 @@ def search(
 
     Example: toprung search search/quickstart.yaml budget.trials=6
     """
+    refuse_foreign(address, cluster, runner=runner, detach=detach)
     loaded = load_spec(spec, overrides or [])
     settings = Settings(
         runner=runner,

@@ -18,6 +18,7 @@ from toprung.api.submitting import Sent, find_sent, searches
 from toprung.cli.console import OUT, duration, print_json
 from toprung.cli.options import AllowOpen, ClusterFile, Dashboard, Json, Results
 from toprung.cli.remote import exit_code, is_remote, reach
+from toprung.core.errors import ToprungError
 
 Name = Annotated[
     str | None, typer.Argument(metavar="[SEARCH]", help="Name or folder; all searches without.")
@@ -41,15 +42,25 @@ def status(
         found = searches(server) if name is None else [find_sent(server, name)]
         told = [_sent_record(sent) for sent in found]
     else:
-        given = searches_in(results) if name is None else [name]
         settings = Settings(results=results)
-        told = [tell_standing(Search.attach(one, settings)) for one in given]
+        if name is None:
+            told = [_standing_or_why_not(one, settings) for one in searches_in(results)]
+        else:
+            told = [tell_standing(Search.attach(name, settings))]
     if json:
         print_json(told if name is None else told[0])
     elif not told:
         OUT.print("no search there")
     else:
         OUT.print(_sent_table(told) if "job" in told[0] else _table(told))
+
+
+def _standing_or_why_not(name: str, settings: Settings) -> dict[str, Any]:
+    """Where a search stands; one that cannot be read hides no other."""
+    try:
+        return tell_standing(Search.attach(name, settings))
+    except ToprungError as error:
+        return {"name": name, "state": "unreadable", "message": str(error)}
 
 
 def _sent_record(sent: Sent) -> dict[str, Any]:
@@ -87,6 +98,9 @@ def _table(told: list[dict[str, Any]]) -> Table:
     for name in ("name", "state", "trials", "best", "elapsed", "ETA", "driver"):
         table.add_column(name, overflow="fold")
     for record in told:
+        if "trials" not in record:
+            table.add_row(escape(record["name"]), record["state"], escape(record["message"]))
+            continue
         trials, best, driver = dict(record["trials"]), record["best"], record["driver"]
         done = f"{trials.pop('suggested')}/{trials.pop('of')}"
         done += "".join(f", {count} {state}" for state, count in trials.items())

@@ -11,6 +11,7 @@ from toprung.api.submitting import find_sent
 from toprung.cli.console import OUT
 from toprung.cli.options import AllowOpen, ClusterFile, Dashboard, Results, SearchName
 from toprung.cli.remote import is_remote, reach
+from toprung.cli.summary import command
 
 
 def stop(
@@ -32,7 +33,7 @@ def stop(
     else:
         search = Search.attach(name, Settings(results=results))
         was_running = stop_driver(search.folder) is not None
-        again = f"toprung resume {name}"
+        again = command(search, "resume")
     if was_running:
         OUT.print(f"{escape(name)} pauses. Go on with: [bold]{escape(again)}[/]")
     else:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -15,11 +16,9 @@ from rich.table import Table
 from toprung.api import Search
 from toprung.api.opening import Settings
 from toprung.cli.console import duration
-from toprung.core.files import read_json
 from toprung.data import tasks
 from toprung.judge.budget import savings, search_phase
 from toprung.judge.leaderboard import Row
-from toprung.ship.predictor import ENSEMBLE_NAME
 from toprung.trial.journal import read_events
 from toprung.trial.space import Values
 
@@ -39,15 +38,15 @@ def print_summary(search: Search, out: Console) -> None:
     if len(shown) < len(rows):
         more = escape(command(search, "board"))
         out.print(f"[dim]and {len(rows) - len(shown)} more: {more}[/]")
-    built = (search.folder.ensemble / ENSEMBLE_NAME).is_file()
-    if built:
-        _print_test(search, out)
+    said = search.folder.tested()
+    if said is not None:
+        _print_test(search, said, out)
     saved = savings(search_phase(read_events(search.folder.journal)), search.spec.resource)
     out.print(
         f"early stopping spent {saved.spent:,} of the {saved.full:,} {search.spec.resource.unit} "
         f"that {saved.trials} full trainings take: [bold]{saved.saved_share:.0%}[/] saved"
     )
-    _print_next(search, out, built)
+    _print_next(search, out, said is not None)
 
 
 def command(search: Search, verb: str, *rest: str) -> str:
@@ -58,11 +57,25 @@ def command(search: Search, verb: str, *rest: str) -> str:
     if not kept and parent != Path(Settings.results).resolve():
         given = settings.results if Path(settings.results).resolve() == parent else str(parent)
         words += ["--results", given]
-    if verb == "resume" and settings.runner != Settings.runner:
-        words += ["--runner", settings.runner]
-    if verb == "resume" and settings.address is not None:
-        words += ["--address", settings.address]
+    if verb == "resume":
+        words += _of_runner(settings)
     return shlex.join(words)
+
+
+def _of_runner(settings: Settings) -> list[str]:
+    """The options with which trials find the same slots again."""
+    words: list[str] = []
+    if settings.runner != Settings.runner:
+        words += ["--runner", settings.runner]
+    if settings.address is not None:
+        words += ["--address", settings.address]
+    if settings.trusts_open:
+        words.append("--allow-open-cluster")
+    if settings.priority != Settings.priority:
+        words += ["--priority", f"{settings.priority:g}"]
+    if settings.at_once is not None:
+        words += ["--at-once", str(settings.at_once)]
+    return words
 
 
 def board_table(rows: Sequence[Row], metric: str) -> Table:
@@ -119,8 +132,7 @@ def _shown(values: Values) -> str:
     return " ".join(parts)
 
 
-def _print_test(search: Search, out: Console) -> None:
-    said = read_json(search.folder.ensemble / ENSEMBLE_NAME)
+def _print_test(search: Search, said: Mapping[str, Any], out: Console) -> None:
     with search.folder.metrics.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     metric = search.spec.metric.name

@@ -8,7 +8,6 @@ from rich.markup import escape
 
 from toprung.cli.console import OUT, print_json
 from toprung.cli.options import Json, Overrides, SpecPath
-from toprung.search.schedulers._base import rungs
 from toprung.spec.load import load_spec
 
 
@@ -18,8 +17,6 @@ def validate(spec: SpecPath, overrides: Overrides = None, json: Json = False) ->
     Example: toprung validate search/quickstart.yaml budget.trials=4
     """
     loaded = load_spec(spec, overrides or [])
-    eta = loaded.scheduler.options.get("reduction_factor", 3)
-    ladder = rungs(loaded.resource.min, loaded.resource.max, int(str(eta)))
     phases = [phase.resource_with(phase.rows, loaded.resource) for phase in loaded.phases]
     if json:
         print_json(
@@ -28,7 +25,7 @@ def validate(spec: SpecPath, overrides: Overrides = None, json: Json = False) ->
                 "resolved": loaded.resolved,
                 "combinations": loaded.combinations,
                 "trials": loaded.trials,
-                "rungs": ladder,
+                "rungs": list(loaded.resource.rungs),
             }
             | ({"phases": [list(resource.rungs) for resource in phases]} if phases else {})
         )
@@ -39,6 +36,6 @@ def validate(spec: SpecPath, overrides: Overrides = None, json: Json = False) ->
     for number, resource in enumerate(phases, 1):
         OUT.print(f"rungs of phase {number}: {', '.join(map(str, resource.rungs))} {resource.unit}")
     if not phases:
-        OUT.print(f"rungs: {', '.join(map(str, ladder))} {loaded.resource.unit}")
+        OUT.print(f"rungs: {', '.join(map(str, loaded.resource.rungs))} {loaded.resource.unit}")
     again = escape(shlex.join(["toprung", "search", spec, *(overrides or [])]))
     OUT.print(f"[green]ok[/]  run it with: [bold]{again}[/]")

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from toprung import __version__
 from toprung.core.errors import FixEnvironment, GiveUp
 from toprung.search.course import Course
-from toprung.search.failures import judge, streak, why_over
+from toprung.search.failures import halting_failure, has_crashed, judge, why_over
 from toprung.search.ledger import Ledger, Watcher
 from toprung.search.plan import Plan
 from toprung.search.replay import Replay, state, word
@@ -197,13 +197,12 @@ class Driver:
         Raises:
             GiveUp: with the cause; nothing is lost, and a later opening goes on.
         """
-        failure = streak(self.history)
-        if failure is not None:
+        failure = halting_failure(self.history)
+        if failure is not None and not has_crashed(self.history, self.plan.crashes):
             self._write("halted", **{"class": failure.kind}, message=failure.message)
             raise GiveUp(
-                f"The last {len(self.history.streak.failures)} trials failed alike "
-                f"({failure.kind}): {failure.message}. Mend the cause, then resume: the search "
-                f"goes on where it is."
+                f"Trial after trial fails alike ({failure.kind}): {failure.message}. Mend the "
+                f"cause, then resume: the search goes on where it is."
             )
 
     def finish(self) -> None:

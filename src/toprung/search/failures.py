@@ -41,30 +41,35 @@ def judge(failure: Failure, record: TrialRecord) -> Verdict:
 
 
 def common_failure(history: History) -> Failure | None:
-    """The failure that every trial since the last extension has ended with, if they are enough."""
+    """The failure that every trial of this opening has ended with, if they are enough.
+
+    There is none where any trial since the last extension is usable.
+    """
     # Asked before each suggestion: as a rule nothing has failed, or the first record is usable.
     if history.failures < SAME_FAILURES:
         return None
     records, begin = history.suggested, history.tried_before
     if any(records[i].resource for i in range(begin, len(records))):
         return None
+    begin = max(begin, history.opened_before)
     ends = [r.failures[-1] for r in records[begin:] if r.failures and r.state != "running"]
     if len(ends) < SAME_FAILURES or len({failure.kind for failure in ends}) > 1:
         return None
     return ends[-1]
 
 
-def streak(history: History) -> Failure | None:
-    """The failure that trial after trial now ends with, where earlier ones were usable.
+def halting_failure(history: History) -> Failure | None:
+    """The failure that trial after trial now ends with: its cause is to be mended first.
 
-    Five in a row end the search; more where such failures have passed by before, as those of one
-    broken option of a space do. What could still be trained is left for ``resume``.
+    Five in a row end the opening; more where such failures have passed by before, as those of one
+    broken option of a space do. What could still be trained is left for ``resume``. Losses that
+    diverge are the space's own: they halt nothing, but end a search in which nothing else happens.
     """
     failures = history.streak.failures
-    if len(failures) < SAME_FAILURES * (1 + history.streak.passed_alike):
-        return None
-    usable = any(record.resource for record in history.suggested[history.tried_before :])
-    return failures[-1] if usable else None
+    if len(failures) >= SAME_FAILURES * (1 + history.streak.passed_alike):
+        return failures[-1]
+    alike = common_failure(history)
+    return None if alike is None or alike.kind == "diverged" else alike
 
 
 def has_crashed(history: History, most: int | None) -> bool:

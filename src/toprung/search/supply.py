@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from toprung.core.seeds import derive_seed
 from toprung.search.course import Course
-from toprung.search.failures import common_failure, has_crashed, streak
+from toprung.search.failures import common_failure, halting_failure, has_crashed
 from toprung.trial.config import trial_id
 from toprung.trial.decision import Promotion
 from toprung.trial.history import History, TrialRecord
@@ -53,7 +53,7 @@ class Supply:
             is_spent: whether the time budget is.
         """
         history = self._history
-        if streak(history) is not None:
+        if halting_failure(history) is not None:
             return None
         for trial in tuple(self._queue):
             record = history.trials[trial]

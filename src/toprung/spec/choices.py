@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import product
 
 from toprung.core.registry import nearest
 from toprung.spec.domain import read_parameter, read_scalar
@@ -11,6 +13,9 @@ from toprung.spec.families import Family
 from toprung.spec.fields import Field
 from toprung.spec.nodes import Node, Problems
 from toprung.trial.space import Choice, Option, Parameter, Scalar, Space
+
+_MOST_VALUES = 1024
+_MOST_TOGETHER = 8192
 
 
 @dataclass(frozen=True)
@@ -113,7 +118,11 @@ def _known_options(
 def _check_together(
     entry: Entry, family: Family, found: Mapping[str, Parameter], problems: Problems
 ) -> None:
-    """Asks the component itself about both ends of every option, each beside the first ones."""
+    """Asks the component itself about both ends of every option, each beside the first ones.
+
+    Where none of those is refused, all that the options may be together is asked, if it is not
+    too much to ask.
+    """
     ends = {name: _ends(parameter) for name, parameter in found.items()}
     first = {name: values[0] for name, values in ends.items()}
     told: set[str] = set()
@@ -124,6 +133,15 @@ def _check_together(
                 told.add(text)
                 at = entry.options.items[name] if entry.options else entry.node
                 problems.add(at, f"{text.rstrip('.')}. Change it, or leave it out.")
+    all_values = {name: parameter.grid(_MOST_VALUES) for name, parameter in found.items()}
+    if told or math.prod(map(len, all_values.values())) > _MOST_TOGETHER:
+        return
+    for together in product(*all_values.values()):
+        text = family.refuse(entry.name, dict(zip(all_values, together, strict=True)))
+        if text:
+            at = entry.options or entry.node
+            problems.add(at, f"{text.rstrip('.')}. Give values that all fit each other.")
+            return
 
 
 def _ends(parameter: Parameter) -> list[Scalar]:

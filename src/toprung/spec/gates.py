@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from toprung.core.registry import nearest
+from toprung.data.tasks._base import Task
 from toprung.judge import gates as conditions
 from toprung.judge.gates.metric import MetricGate
 from toprung.judge.gating import ACTIONS, Action, Rule
@@ -89,12 +90,15 @@ class Conditions:
 
     kind = "condition"
 
-    def __init__(self, metrics: Sequence[str]) -> None:
-        self._metrics = metrics
+    def __init__(self, task: Task) -> None:
+        self._metrics = list(task.metrics)
+        self._has_classes = task.answers != "texts"
 
     def names(self) -> Sequence[str]:
         """Every condition's name, metrics first."""
-        return [*self._metrics, *(n for n in conditions.registry.names() if n != "metric")]
+        known = [name for name in conditions.registry.names() if name != "metric"]
+        fit = [n for n in known if self._has_classes or not conditions.registry.get(n).of_classes]
+        return [*self._metrics, *fit]
 
     def unknown(self, name: str) -> str | None:
         """Why there is no such condition, with the nearest name; None where there is."""
@@ -122,7 +126,7 @@ def read_gates(
     phases: Sequence[Phase],
     problems: Problems,
     *,
-    metrics: Sequence[str],
+    task: Task,
     baselines: Sequence[str],
 ) -> tuple[Gate, ...]:
     """The gates of a plan, in the order in which they are asked.
@@ -131,7 +135,7 @@ def read_gates(
         node: the list under ``gates``, if any.
         phases: of the plan.
         problems: what is found wrong is added here.
-        metrics: of the task.
+        task: says what can be asked about.
         baselines: of the spec, by name.
     """
     if node is None:
@@ -143,7 +147,7 @@ def read_gates(
     if not phases:
         problems.add(node, f"gates stand between phases, and there are none. {EXAMPLE}")
         return ()
-    family = Conditions(metrics)
+    family = Conditions(task)
     found = []
     for entry in node.value:
         gate = _read_gate(entry, phases, family, problems)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from toprung.data.tasks._base import Task
 from toprung.spec.choices import Component, read_component
 from toprung.spec.dump import component_tree
 from toprung.spec.families import Components
@@ -99,17 +100,22 @@ class Common:
         trials: of the budget.
         scheduler: of the search.
         longest: text in tokens that every backbone takes.
+        task: of the search.
     """
 
     trials: int
     scheduler: Component
     longest: int
+    task: Task
 
 
-def read_floor(node: Node | None, problems: Problems) -> float | None:
+def read_floor(node: Node | None, task: Task, problems: Problems) -> float | None:
     """The recall that every class must reach, of a mapping of ``constraints``."""
     given = read_fields(node, CONSTRAINTS, problems)
     floor = given.get("recall")
+    if node is not None and floor is not None and task.answers == "texts":
+        text = "the task answers with texts, which have no classes. Leave it out."
+        problems.add(node.items["recall"], text)
     return None if floor is None else float(floor)
 
 
@@ -143,7 +149,7 @@ def _read_phase(
     scheduler: Component | None = common.scheduler
     if "scheduler" in node.items:
         scheduler = read_component(node.items["scheduler"], Components("scheduler"), problems)
-    floor = read_floor(node.items.get("constraints"), problems)
+    floor = read_floor(node.items.get("constraints"), common.task, problems)
     if scheduler is None or len(problems) > known:
         return None
     eta = scheduler.options.get("reduction_factor")
@@ -186,7 +192,10 @@ def _check_phase(
     elif phase.best and before is not None and phase.best > before.trials:
         text = f"the phase before tries only {before.trials} configurations. Lower best."
         problems.add(node.items["best"], text)
-    if phase.max_length is not None and phase.max_length > common.longest:
+    if phase.max_length is not None and common.task.reads == "series":
+        text = "series have the length of their windows. Leave it out."
+        problems.add(node.items["max_length"], text)
+    elif phase.max_length is not None and phase.max_length > common.longest:
         text = f"{phase.max_length} is above {common.longest}, the longest input of a backbone."
         problems.add(node.items["max_length"], f"{text} Lower it.")
 

@@ -107,13 +107,13 @@ class _Reader:
         baselines: Sequence[Component],
     ) -> dict[str, Any]:
         longest = min((card.max_length for card in cards.values()), default=1 << 20)
-        common = Common(trials, scheduler or Component(DEFAULTS["scheduler"]), longest)
+        common = Common(trials, scheduler or Component(DEFAULTS["scheduler"]), longest, task)
         phases = read_phases(self._given("phases"), common, self.problems)
         gates = read_gates(
             self._given("gates"),
             phases,
             self.problems,
-            metrics=list(task.metrics),
+            task=task,
             baselines=[component.name for component in baselines],
         )
         return {"phases": phases, "gates": gates}
@@ -208,7 +208,7 @@ class _Reader:
 
     def _metric(self, task: Task) -> Metric:
         named = task.metrics[self._word("metric", list(task.metrics), task.default_metric)]
-        floor = read_floor(self._given("constraints"), self.problems)
+        floor = read_floor(self._given("constraints"), task, self.problems)
         return named if floor is None else replace(named, floor=floor)
 
     def _data(self, base: Path, task: str, *, keep_base: bool) -> DataSource | None:

@@ -90,6 +90,10 @@ def read_data(
     given.setdefault("label", kind.label_column)
     if kind.references_column:
         given.setdefault("references", kind.references_column)
+    # What lies below the working directory alone is found from any other one too.
+    here = [path for path in paths if not Path(path).is_absolute()]
+    if here and all(Path(path).exists() and not (base / path).exists() for path in here):
+        base = base if keep_base else Path.cwd()
     source = DataSource(**{**given, "task": task, "base": str(base) if relative else "."})
     for problem in source.problems():
         problems.add(node.items.get(problem.where, node), problem.text)

@@ -101,6 +101,11 @@ def read_tree(data: bytes, problems: Problems, *, place: str = "") -> Node | Non
         character = f"the character U+{number:04X}"
         problems.append(Problem(place, f"{character} cannot stand in YAML; remove it.", line))
         return None
+    except (ValueError, OverflowError):
+        line = None if place else composer.line + 1
+        text = "an escape such as \\U00110000 names no character; write the character itself."
+        problems.append(Problem(place, text, line))
+        return None
     if root is None:
         return Node(place, None if place else 1, None)
     builder = _Builder(problems, has_lines=not place)

@@ -30,6 +30,7 @@ class History:
         extended: trials added to the budget after the start.
         extended_at: seconds of search time at the last extension; time budgets start there.
         tried_before: trials that had been suggested by then.
+        opened_before: trials that had been suggested when the search was opened last.
         tests_opened: how often the test split was looked at.
         finalists: whose training to the last rung was ordered last, in order; empty before.
         data_sha256: of the rows that the search learns from; None before they were read.
@@ -49,6 +50,7 @@ class History:
     extended: int = 0
     extended_at: float = 0.0
     tried_before: int = 0
+    opened_before: int = 0
     tests_opened: int = 0
     interrupted: bool = False
     finalists: Sequence[str] = ()
@@ -240,6 +242,7 @@ def _interrupted(history: History, event: Event) -> None:
 
 def _opened(history: History, event: Event) -> None:
     history.interrupted = False
+    history.opened_before = len(history.suggested)
     history.streak = Streak()
 
 

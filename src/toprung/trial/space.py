@@ -74,7 +74,9 @@ class Int:
             values: list[Scalar] = [*span]
             return values
         spaced = Float(self.low, self.high, self.log).grid(points)
-        return [*sorted({round(float(v)) for v in spaced if v is not None})]
+        whole = {round(float(v)) for v in spaced if v is not None}
+        steps = {round((v - self.low) / span.step) for v in whole}
+        return [span[number] for number in sorted({min(s, len(span) - 1) for s in steps})]
 
     def describe(self) -> str:
         """The domain in words."""

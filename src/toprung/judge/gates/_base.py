@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from toprung.trial.history import BaselineRecord
 from toprung.trial.report import Metric
@@ -64,8 +65,10 @@ class Condition(ABC):
     Attributes:
         at_least: the smallest value with which it holds.
         below: the smallest value with which it holds no more.
+        of_classes: whether it asks about classes, which not every task has.
     """
 
+    of_classes: ClassVar[bool] = False
     at_least: float | None = None
     below: float | None = None
 

@@ -17,6 +17,8 @@ class WorstClass(Condition):
     recall 0.4300 of the worst class 'dvd' of t0003 is not at least 0.85
     """
 
+    of_classes = True
+
     def __post_init__(self) -> None:
         super().__post_init__()
         check_share(self)
