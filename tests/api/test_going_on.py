@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sys
 import types
@@ -13,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from toprung.api import Search, opening, searching
+from toprung.api import Search, ensembling, opening, searching
 from toprung.api.folder import Folder, find_search
 from toprung.api.opening import Settings, open_run
+from toprung.api.progress import Progress
 from toprung.cli.running import _pausing
 from toprung.core.errors import FixEnvironment, FixSpec, Interrupted
 from toprung.data.dataset import Dataset, Split
@@ -221,7 +223,7 @@ def test_an_ensemble_of_an_unfinished_search_is_refused(finished: Search, tmp_pa
     search = pause.search = Search(finished.spec, settings=settings)
     with pytest.raises(Interrupted):
         search.fit()
-    with pytest.raises(FixSpec, match="toprung resume tiny"):
+    with pytest.raises(FixSpec, match=f"toprung resume {search.folder.root}"):
         search.rebuild_ensemble()
     assert kinds(search.folder)[-1] == "interrupted"
 
@@ -291,8 +293,56 @@ def test_a_search_is_found_by_its_folder_and_with_a_dot_in_its_name(copied: Sear
     assert find_search(str(copied.folder.root), "nowhere").root == copied.folder.root
     dotted = copied.folder.root.rename(copied.folder.root.with_name("v1.5"))
     assert find_search("v1.5", copied.settings.results).root == dotted
+    dotted.rename(dotted.with_name("v1"))
+    with pytest.raises(FixSpec, match="no search of this name"):
+        find_search("v1.5", copied.settings.results)
+
+
+def test_a_folder_that_stands_here_by_chance_does_not_go_before_the_named_results(
+    copied: Search, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(copied.folder.root, elsewhere / "tiny")
+    monkeypatch.chdir(elsewhere)
+    assert find_search("tiny", copied.settings.results).root == copied.folder.root
+    assert find_search("tiny", "nowhere").root == elsewhere / "tiny"
+    assert find_search("./tiny", copied.settings.results).root == elsewhere / "tiny"
 
 
 def test_an_unknown_search_is_answered_with_those_that_are_there(copied: Search) -> None:
     with pytest.raises(FixSpec, match="Searches there: tiny"):
         Search.attach("tinny", copied.settings)
+
+
+def test_an_ensemble_that_was_cut_off_at_its_test_is_built_again(
+    copied: Search, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut_off(*given: object) -> object:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ensembling, "open_test", cut_off)
+        with pytest.raises(KeyboardInterrupt):
+            copied.rebuild_ensemble()
+    assert copied.folder.tested() is None
+    copied.fit()
+    said = copied.folder.tested()
+    assert said is not None
+    assert said["test"]["opened"] == 3
+
+
+def test_what_is_left_of_an_extended_search_counts_the_trials_that_were_added(
+    copied: Search,
+) -> None:
+    left: list[float | None] = []
+    progress = Progress(copied.spec, copied.folder.root, copied.history())
+
+    def look(event: Event) -> None:
+        progress(event)
+        if event["kind"] == "reported":
+            left.append(progress.standing().eta_seconds)
+
+    more = replace(copied.settings, watchers=(look,))
+    Search.attach("tiny", more).fit(more_trials=8)
+    assert left[0] is not None
+    assert left[0] > 0

@@ -72,10 +72,14 @@ def test_0_for_a_search_that_is_through(toprung: Toprung, copied: Search) -> Non
     assert (answer.code, "Traceback" in answer.err) == (0, False)
 
 
-def test_1_where_no_trial_is_usable(search: Toprung, tmp_path: Path) -> None:
+def test_1_where_no_trial_is_usable(search: Toprung, toprung: Toprung, tmp_path: Path) -> None:
     answer = search(**diverging([TOO_HIGH], 1))
-    assert answer.code == 1
-    assert "No trial is usable" in answer.err
+    folder = tmp_path / "results" / "tiny"
+    again = toprung("resume", folder, "--runner", "inline")
+    assert (answer.code, again.code) == (1, 1)
+    for one in (answer, again):
+        assert "No trial is usable" in one.err
+        assert f"toprung resume {folder} --trials +1" in one.err
     board = (tmp_path / "results" / "tiny" / "leaderboard.csv").read_text(encoding="utf-8")
     assert "diverged" in board
 

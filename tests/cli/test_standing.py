@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -72,3 +73,26 @@ def test_an_address_that_is_no_dashboard_is_one_problem(toprung: Toprung) -> Non
         answer = toprung(*verb, "--address", "10.0.0.1:6379")
         assert answer.code == 2
         assert "not the address of a dashboard" in answer.err
+
+
+def test_a_search_that_cannot_be_read_hides_no_other(
+    toprung: Toprung, copied: Search, tmp_path: Path
+) -> None:
+    results = copied.folder.root.parent
+    shutil.copytree(copied.folder.root, results / "moved")
+    (results / "moved" / "spec.yaml").write_text("task: none\n", encoding="utf-8")
+    told = json.loads(toprung("status", "--results", results, "--json").out)
+    assert [(one["name"], one["state"]) for one in told] == [
+        ("moved", "unreadable"),
+        ("tiny", "over"),
+    ]
+    assert "task" in told[0]["message"]
+    answer = toprung("status", "--results", results)
+    assert (answer.code, "unreadable" in answer.out) == (0, True)
+    assert toprung("status", "moved", "--results", results).code == 2
+
+
+def test_stop_names_the_search_where_it_is_kept(toprung: Toprung, copied: Search) -> None:
+    results = copied.settings.results
+    answer = toprung("stop", "tiny", "--results", results)
+    assert f"toprung resume tiny --results {results}" in " ".join(answer.out.split())

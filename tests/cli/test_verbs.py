@@ -223,3 +223,50 @@ def test_tensorboard_listens_on_this_machine_only_and_shows_the_trials(
             runs = set(json.load(answer))
         time.sleep(0.2)
     assert {"t0001", "t0002", "t0003", "t0004"} <= runs
+
+
+def test_validate_tells_the_one_rung_of_a_search_without_early_stopping(
+    toprung: Toprung, spec: Path
+) -> None:
+    told = json.loads(toprung("validate", spec, "scheduler=fifo", "--json").out)
+    assert told["rungs"] == [128]
+
+
+@pytest.mark.parametrize(
+    ("words", "option", "told"),
+    [
+        (["--runner", "inline", "--address", "http://127.0.0.1:8265"], "--runner", "not on a"),
+        (["--runner", "virtual", "--address", "127.0.0.1:6379"], "--address", "in this process"),
+        (["--detach"], "--detach", "Name its cluster"),
+    ],
+)
+def test_an_option_that_would_say_nothing_is_refused(
+    words: list[str], option: str, told: str, toprung: Toprung, spec: Path, copied: Search
+) -> None:
+    for verb, name in (("search", spec), ("resume", copied.folder.root)):
+        answer = toprung(verb, name, *words)
+        assert answer.code == 2
+        assert f"{option} has 1 problem" in answer.err
+        assert told in answer.err
+
+
+@pytest.mark.parametrize("text", ["²", "++20", "+2000000", "-5", "many"])
+def test_a_number_of_trials_that_is_none_is_refused(
+    text: str, toprung: Toprung, copied: Search
+) -> None:
+    answer = toprung("resume", copied.folder.root, f"--trials={text}")
+    assert answer.code == 2
+    assert "is not a number of trials" in answer.err
+    assert copied.history().extended == 0
+
+
+def test_a_board_that_may_only_be_read_is_shown(
+    toprung: Toprung, copied: Search, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*given: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(sys.modules["toprung.cli.board"], "write_leaderboard", refuse)
+    answer = toprung("board", copied.folder.root)
+    assert answer.code == 0
+    assert "t0001" in answer.out

@@ -12,9 +12,10 @@ from typing import Any
 import psutil
 import pytest
 import ray
+from ray._private import parameter
 
 from toprung.core.errors import FixEnvironment, GiveUp
-from toprung.search.runners._connection import _init, connect, ray_failed
+from toprung.search.runners._connection import _any_port, _init, connect, ray_failed
 from toprung.search.runners._tune import Bridge
 
 
@@ -34,6 +35,13 @@ def test_a_ray_that_does_not_start_is_told_in_words(monkeypatch: pytest.MonkeyPa
         _init(None)
     with pytest.raises(FixEnvironment, match=r"No Ray cluster .* at '10\.0\.0\.1:6379'"):
         _init("10.0.0.1:6379")
+
+
+def test_the_agent_of_an_own_ray_waits_for_no_port_that_another_has() -> None:
+    preferred = parameter.RayParams().dashboard_agent_listen_port
+    with _any_port():
+        assert parameter.RayParams(num_cpus=1).dashboard_agent_listen_port == 0
+    assert parameter.RayParams().dashboard_agent_listen_port == preferred != 0
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,8 @@ import warnings
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from optuna.samplers import TPESampler
 
 from toprung.search.searchers import registry, tpe
@@ -347,3 +349,16 @@ def test_tpe_does_not_depend_on_the_process_that_it_runs_in() -> None:
 
 if __name__ == "__main__":
     print(json.dumps(suggestions_after_a_story()))
+
+
+@given(st.integers(-50, 50), st.integers(0, 500), st.integers(1, 60), st.integers(2, 12))
+def test_a_grid_of_whole_numbers_stays_on_its_steps(
+    low: int, span: int, step: int, points: int
+) -> None:
+    domain = Int(low, low + span, step=step)
+    values = domain.grid(points)
+    known = range(low, low + span + 1, step)
+    assert values == sorted(set(values))
+    assert all(domain.contains(value) for value in values)
+    assert len(values) <= points
+    assert (values[0], values[-1]) == (known[0], known[-1])

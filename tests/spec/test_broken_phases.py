@@ -170,3 +170,43 @@ def test_a_plan_resolves_to_an_equal_plan() -> None:
     assert [phase.trials for phase in spec.phases] == [9, 3]
     assert spec.metric.floor == 0.5
     assert spec.phases[0].resource_with(15000, spec.resource).max == 30000
+
+
+WRITING = """\
+task: summarization
+data: {path: rows}
+space: {backbone: t5_small}
+constraints: {recall: 0.5}
+phases:
+  - {rows: 2000, trials: 4, constraints: {recall: 0.5}}
+gates:
+  - {when: {worst_class: {at_least: 0.8}}, then: succeed}
+"""
+SERIES = """\
+task: series
+data: {path: rows}
+space: {backbone: transformer}
+phases:
+  - {rows: 2000, trials: 4, max_length: 64}
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "places", "told"),
+    [
+        (WRITING, ["phases[0].constraints.recall", "constraints.recall"], "have no classes"),
+        (
+            WRITING.replace("constraints: {recall: 0.5}\n", "").replace(
+                ", constraints: {recall: 0.5}", ""
+            ),
+            ["gates[0].when.worst_class"],
+            "no metric or condition 'worst_class'",
+        ),
+        (SERIES, ["phases[0].max_length"], "series have the length of their windows"),
+    ],
+)
+def test_what_a_task_has_not_is_refused(text: str, places: list[str], told: str) -> None:
+    with pytest.raises(FixSpec) as raised:
+        parse_spec(text.encode(), path="plan.yaml")
+    assert sorted(problem.where for problem in raised.value.problems) == sorted(places)
+    assert all(told in problem.text for problem in raised.value.problems)

@@ -416,3 +416,28 @@ def test_a_search_that_does_not_exist_names_the_known_ones(name: str) -> None:
         load_spec(name)
     assert "Known: " in str(caught.value)
     assert "quickstart" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "refused"),
+    [
+        ("width: {int: [32, 64]}", "4 heads do not divide a width of 33"),
+        ("width: [60, 64], heads: [4, 12]", "12 heads do not divide a width of 64"),
+        ("width: {int: [32, 64], step: 4}", ""),
+        ("width: [48, 96], heads: [4, 12]", ""),
+    ],
+)
+def test_options_that_do_not_fit_each_other_are_found_before_a_trial_does(
+    options: str, refused: str
+) -> None:
+    text = (
+        f"task: series\ndata: {{path: rows}}\nspace: {{backbone: {{transformer: {{{options}}}}}}}\n"
+    )
+    if not refused:
+        parse_spec(text.encode(), path="try.yaml")
+        return
+    with pytest.raises(FixSpec) as raised:
+        parse_spec(text.encode(), path="try.yaml")
+    (problem,) = raised.value.problems
+    assert (problem.line, problem.where) == (3, "space.backbone.transformer")
+    assert problem.text == f"{refused}. Give values that all fit each other."

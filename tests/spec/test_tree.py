@@ -83,6 +83,8 @@ def test_a_byte_order_mark_and_windows_line_ends_are_fine() -> None:
         (b"a: !mine x\n", ["line 1, a: ", "'!mine'", "refused"]),
         (b'a: "\\u001b[31m"\n', ["line 1, a: ", "control character"]),
         (b'a: "\\ud800"\n', ["line 1, a: ", "control character"]),
+        (b'a: 1\nb: "\\U00110000"\n', ["line 2: ", "names no character"]),
+        (b'a: 1\nb: "\\UFFFFFFFF"\n', ["line 2: ", "names no character"]),
         (b"? [1, 2]\n: 3\n", ["line 1: ", "a key must be one word"]),
         (b"a: " + b"[" * 200, ["line 1: ", "nested deeper than 50"]),
         (b"a: [" + b"1, " * 30_000 + b"1]", ["line 1: ", "too many values"]),

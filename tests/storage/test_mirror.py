@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from toprung.core.files import new_folder, sha256_file, write_json, write_text
 from toprung.storage.lease import DRIVER
 from toprung.storage.mirror import Mirror
 from toprung.storage.segments import Fenced, Segments, Writer
-from toprung.storage.sign import Sign
+from toprung.storage.sign import PAUSE, Sign
 from toprung.storage.store import Store
 
 
@@ -106,6 +107,14 @@ def test_of_a_machine_one_process_works_and_others_may_read(
     assert files(again)["journal.jsonl"] == b"{}\n"
 
 
+def ask_to_pause(mirror: Mirror) -> None:
+    """Asks, and waits until that was done."""
+    mirror.ask_to_pause()
+    for thread in threading.enumerate():
+        if thread.name == "pause":
+            thread.join()
+
+
 def test_a_driver_that_was_displaced_publishes_nothing(
     machine: Callable[[str], Mirror], store: Store
 ) -> None:
@@ -114,10 +123,15 @@ def test_a_driver_that_was_displaced_publishes_nothing(
     def work() -> None:
         with one.at_work():
             one.push(b"{}\n")
+            ask_to_pause(one)
+            assert store.has(PAUSE)
+            store.delete([PAUSE])
             newer = Segments(store, Writer("node2", 9))
             newer.read()
             newer.push(b"{}\n")
             write_text(one.root / "report.md", "of the older\n")
+            ask_to_pause(one)
+            assert not store.has(PAUSE)
             one.push(b"{}\n")
 
     with pytest.raises(Fenced):

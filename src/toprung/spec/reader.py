@@ -109,8 +109,10 @@ class _Reader:
         longest = min((card.max_length for card in cards.values()), default=1 << 20)
         common = Common(trials, scheduler or Component(DEFAULTS["scheduler"]), longest, task)
         phases = read_phases(self._given("phases"), common, self.problems)
+        # Where no phase can be read, that is the problem, and not that gates stand alone.
+        has_broken = self._given("phases") is not None and not phases
         gates = read_gates(
-            self._given("gates"),
+            None if has_broken else self._given("gates"),
             phases,
             self.problems,
             task=task,

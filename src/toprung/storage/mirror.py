@@ -139,12 +139,15 @@ class Mirror:
     def ask_to_pause(self) -> None:
         """Leaves the mark that trials on other machines look for; returns at once.
 
-        In a thread: a signal may have come amid a call of the storage's library.
+        In a thread: a signal may have come amid a call of the storage's library. A driver whose
+        search another one has taken over leaves none: it would pause the other's trials.
         """
+        segments = self._segments
 
         def leave() -> None:
             with suppress(OSError):
-                self.store.put(PAUSE, b"")
+                if segments is None or not segments.is_displaced():
+                    self.store.put(PAUSE, b"")
 
         Thread(target=leave, name="pause", daemon=True).start()
 

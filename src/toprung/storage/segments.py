@@ -91,8 +91,8 @@ class Segments:
             Fenced: another writer has put one of this number.
             StorageError: the storage does not answer; whether it took the lines is not known.
         """
-        key = f"{JOURNAL}/{self._count + 1:08d}.jsonl"
-        data = json.dumps({"writer": asdict(self._writer)}).encode() + b"\n" + lines
+        key = self._next_key()
+        data = self._first_line() + lines
         try:
             self._store.put_new(key, data)
         except FileExistsError:
@@ -108,11 +108,25 @@ class Segments:
         if self._count % _COMPACT_EVERY == 0:
             self._compact()
 
+    def is_displaced(self) -> bool:
+        """Whether another writer has put the next segment already; for any thread.
+
+        Raises:
+            StorageError: the storage does not answer.
+        """
+        key = self._next_key()
+        return self._store.has(key) and not self._store.get(key).startswith(self._first_line())
+
+    def _next_key(self) -> str:
+        return f"{JOURNAL}/{self._count + 1:08d}.jsonl"
+
+    def _first_line(self) -> bytes:
+        return json.dumps({"writer": asdict(self._writer)}).encode() + b"\n"
+
     def _compact(self) -> None:
         """Puts all lines so far as one object; without it reading only takes longer."""
-        first = json.dumps({"writer": asdict(self._writer)}).encode() + b"\n"
         with suppress(OSError):
-            self._store.put(_compacted_key(self._count), first + self._so_far)
+            self._store.put(_compacted_key(self._count), self._first_line() + self._so_far)
             # A reader may be about to read the one before this one, not the one before that.
             self._store.delete([_compacted_key(self._count - 2 * _COMPACT_EVERY)])
 

@@ -8,10 +8,11 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import ray
-from ray._private import ray_constants
+from ray._private import parameter, ray_constants
 from ray.exceptions import RayError
 from ray.tune.execution import class_cache
 
@@ -153,7 +154,7 @@ def _at_home(address: str | None) -> Iterator[None]:
     if address is not None:
         yield
         return
-    with _loopback(), start_watched():
+    with _loopback(), _any_port(), start_watched():
         yield
 
 
@@ -169,6 +170,20 @@ def _loopback() -> Iterator[None]:
         yield
     finally:
         ray_constants.ENABLE_RAY_CLUSTER = before
+
+
+@contextmanager
+def _any_port() -> Iterator[None]:
+    """The agent of a Ray that is started in the block listens on any free port.
+
+    Ray has no argument for that: where another Ray has the port that all prefer, it waits 3.4 s.
+    """
+    before = parameter.RayParams
+    parameter.RayParams = partial(before, dashboard_agent_listen_port=0)  # type: ignore[assignment, misc]
+    try:
+        yield
+    finally:
+        parameter.RayParams = before  # type: ignore[misc]
 
 
 def _refuse_open() -> None:
