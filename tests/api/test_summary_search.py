@@ -146,6 +146,20 @@ def test_the_export_writes_the_same_in_a_process_that_has_no_toprung(
     assert [json.loads(line)["answer"] for line in ran.stdout.splitlines()] == finished.predict(
         rows
     )
+    for wrong, told in (
+        ("{}", "line 2 is no text, and has no text as its 'dialogue' or 'text'"),
+        ("null", "line 2 is no text"),
+        ("{", "line 2 is no JSON"),
+    ):
+        refused = subprocess.run(
+            [sys.executable, "-c", code, str(moved / "predict.py"), str(moved)],
+            input=f'"Ann: Hi!"\n{wrong}\n',
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+        )
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert told in refused.stderr
     card = (moved / "README.md").read_text(encoding="utf-8")
     assert "pipeline_tag: summarization" in card
     for member in (moved / "members").iterdir():

@@ -11,6 +11,12 @@ def row(rank: int, score: float, state: str = "stopped", **values: str) -> Row:
     return Row(rank, f"t{rank:04d}", score, 8, 1.0, state, "", values)  # type: ignore[arg-type]
 
 
+def short_of_a_floor(rank: int, score: float, missing: float) -> Row:
+    return Row(
+        rank, f"t{rank:04d}", score, 8, 1.0, "completed", "", {"a": str(rank)}, missing=missing
+    )
+
+
 def predictions(*classes: int) -> np.ndarray:
     return np.eye(3)[list(classes)]
 
@@ -77,3 +83,23 @@ def test_a_further_seed_of_a_configuration_is_no_configuration_of_its_own() -> N
     assert [f.trial for f in choose_finalists([again, row(2, 0.9)], {}, 5, task=SingleLabel())] == [
         "t0002"
     ]
+
+
+def test_those_that_miss_the_floor_come_last_whatever_their_scores() -> None:
+    rows = [
+        short_of_a_floor(*one)
+        for one in [(1, 0.80, 0.0), (2, 0.79, 0.0), (3, 0.86, 0.02), (4, 0.99, 0.10)]
+    ]
+    chosen = choose_finalists(rows, {}, 4, task=SingleLabel())
+    assert [one.trial for one in chosen] == ["t0001", "t0002", "t0003", "t0004"]
+    chosen = choose_finalists(rows[2:], {}, 2, task=SingleLabel())
+    assert [one.trial for one in chosen] == ["t0003", "t0004"]
+
+
+def test_unlikeness_does_not_lift_a_trial_over_the_floor() -> None:
+    rows = [short_of_a_floor(1, 0.9, 0.0), short_of_a_floor(2, 0.7, 0.0)]
+    rows.append(short_of_a_floor(3, 0.95, 0.01))
+    same = predictions(0, 1, 2, 0)
+    logits = {"t0001": same, "t0002": same, "t0003": predictions(1, 2, 0, 1)}
+    chosen = choose_finalists(rows, logits, 2, task=SingleLabel())
+    assert [one.trial for one in chosen] == ["t0001", "t0002"]

@@ -7,6 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from toprung.data.metrics import METRICS, measure
+from toprung.data.tasks.series import Windows
 from toprung.data.tasks.single_label import SingleLabel
 from toprung.judge.intervals import Answers, Judge
 from toprung.trial.report import Metric
@@ -84,3 +85,14 @@ def test_a_thousand_resamples_take_a_quarter_of_measuring_each_at_most() -> None
     for guess in guesses * 5:
         measure(guess, labels)
     assert taken < 200 * (time.process_time() - start) / 4
+
+
+def test_rows_of_one_class_give_ranks_no_width_instead_of_an_error() -> None:
+    task = Windows()
+    of_one = Judge(task, np.zeros(20, dtype=np.int64), 1)
+    answers = Answers(np.random.default_rng(0).normal(size=(20, 2)))
+    for found in (
+        of_one.interval(task.metrics["macro_auc"], answers),
+        of_one.gain(task.metrics["macro_auc"], answers, answers),
+    ):
+        assert found.low == found.value == found.high

@@ -144,3 +144,16 @@ def test_metrics_csv_has_a_line_for_each_contender_and_a_column_for_each_metric(
     assert list(lines[0])[:3] == ["who", "accuracy", "macro_f1"]
     assert [line["who"] for line in lines] == ["ensemble", "best_trial", "majority", "tfidf_logreg"]
     assert float(lines[1]["accuracy"]) == round(found.metrics["best_trial"]["accuracy"], 6)
+
+
+def test_no_answers_are_measured_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    whole = SingleLabel.measure
+
+    def count(self: SingleLabel, *given: object) -> dict[str, float]:
+        seen.append(1)
+        return whole(self, *given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(SingleLabel, "measure", count)
+    judged(0.9, 0.8, 0.3, 0.6)
+    assert len(seen) == 4

@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,17 @@ from transformers import AutoConfig, AutoModel, pipeline
 from typer.testing import CliRunner
 
 from toprung.api import Search
+from toprung.api.exporting import export
+from toprung.api.folder import Folder
+from toprung.api.opening import Settings
 from toprung.cli.main import app
+from toprung.core.errors import FixEnvironment
 from toprung.learn.backbone.card import find_card
 from toprung.learn.backbone.load import load_backbone
+from toprung.learn.member import Member
 from toprung.ship.merge import Merged
 from toprung.ship.sequence import as_sequence_classifier
+from toprung.ship.standalone import AT_ONCE, Ensemble
 
 TEXTS = ["my parcel is late", "I want a refund now, please!", "password", "x"]
 
@@ -35,6 +42,17 @@ def exported(finished: Search, tmp_path_factory: pytest.TempPathFactory) -> tupl
     assert ran.exit_code == 0, ran.output
     assert "100.0% of the answers are the same" in " ".join(ran.output.split())
     return Search.attach(str(results / "tiny")), results / "tiny" / "export" / "huggingface"
+
+
+@pytest.fixture(scope="module")
+def of_cls(tmp_path_factory: pytest.TempPathFactory, write_spec: Callable[..., Path]) -> Search:
+    """A search of which every member is a classifier of transformers."""
+    root = tmp_path_factory.mktemp("of_cls")
+    path = write_spec(root, budget={"trials": 2})
+    spec = yaml.safe_load(path.read_text())
+    path = write_spec(root, space={**spec["space"], "pooling": "cls"}, budget={"trials": 2})
+    settings = Settings(runner="inline", results=str(root / "results"))
+    return Search(str(path), settings=settings).fit()
 
 
 def test_the_script_answers_in_a_process_that_has_no_toprung(
@@ -56,6 +74,18 @@ def test_the_script_answers_in_a_process_that_has_no_toprung(
     assert [row["answer"] for row in rows] == search.predict(TEXTS)
     found = [list(row["probabilities"].values()) for row in rows]
     np.testing.assert_allclose(found, search.predict_proba(TEXTS), atol=2e-5)
+
+
+def test_the_script_answers_more_rows_than_it_takes_at_once_and_none(
+    exported: tuple[Search, Path],
+) -> None:
+    search, folder = exported
+    texts = [f"{text} {number}" for number in range(9) for text in TEXTS]
+    assert len(texts) > AT_ONCE
+    loaded = Ensemble(folder)
+    assert loaded.predict(texts) == search.predict(texts)
+    assert loaded.predict([]) == []
+    assert loaded.predict_proba([]).shape == (0, 15)
 
 
 def test_every_encoder_is_a_whole_model_of_transformers(exported: tuple[Search, Path]) -> None:
@@ -90,17 +120,37 @@ def test_an_adapter_gives_with_its_backbone_what_the_merged_encoder_gives(
             )
 
 
-def test_a_member_with_cls_and_a_linear_head_is_a_pipeline(exported: tuple[Search, Path]) -> None:
-    search, folder = exported
+def test_a_member_with_cls_and_a_linear_head_is_a_pipeline(of_cls: Search) -> None:
+    folder, _ = export(of_cls.folder, "huggingface")
     classifiers = sorted(folder.glob("members/*/classifier"))
-    said = json.loads((folder / "ensemble.json").read_text())
-    fitting = [m["trial"] for m in said["members"] if m["config"]["pooling"] == "cls"]
-    assert [path.parent.name for path in classifiers] == sorted(fitting)
+    members = of_cls.ensemble().members
+    assert classifiers
+    assert [path.parent.name for path in classifiers] == sorted(members)
     for path in classifiers:
-        member = search.ensemble().members[path.parent.name]
+        member = members[path.parent.name]
         expected = [member.label_names[i] for i in member.logits(TEXTS).argmax(axis=1)]
         answers = pipeline("text-classification", model=str(path), device="cpu")(TEXTS)
         assert [answer["label"] for answer in answers] == expected
+
+
+def test_a_member_of_another_pooling_has_no_classifier(exported: tuple[Search, Path]) -> None:
+    _, folder = exported
+    said = json.loads((folder / "ensemble.json").read_text())
+    fitting = [m["trial"] for m in said["members"] if m["config"]["pooling"] == "cls"]
+    assert len(fitting) < len(said["members"])
+    assert [path.parent.name for path in folder.glob("members/*/classifier")] == sorted(fitting)
+
+
+def test_a_classifier_that_computes_something_else_is_not_exported(
+    of_cls: Search, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = tmp_path / "tiny"
+    shutil.copytree(of_cls.folder.root, copy, ignore=shutil.ignore_patterns("export"))
+    whole = Member.logits
+    monkeypatch.setattr(Member, "logits", lambda self, texts: whole(self, texts) + 0.01)
+    with pytest.raises(FixEnvironment, match="classifier: its logits differ from the member's by"):
+        export(Folder(copy), "huggingface")
+    assert not (copy / "export" / "huggingface").exists()
 
 
 @pytest.mark.parametrize(

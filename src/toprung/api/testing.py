@@ -22,7 +22,7 @@ from toprung.judge.baselines._base import Baseline
 from toprung.judge.calibrate import apply_temperature
 from toprung.judge.ensembles._base import blend
 from toprung.judge.finalists import member_report
-from toprung.judge.leaderboard import best_trial
+from toprung.judge.leaderboard import Row, best_trial
 from toprung.judge.thresholds import THRESHOLDS, fit_thresholds
 from toprung.judge.verdicts import BEST_TRIAL, ENSEMBLE, Contender, Verdicts, judge_test
 from toprung.judge.yardstick import MeasuredBaseline
@@ -59,8 +59,7 @@ def open_test(run: Run, learned: Mapping[str, MeasuredBaseline]) -> Verdicts:
     task = run.dataset.task
     loaded = Ensemble.load(run.folder.ensemble)
     logits = loaded.member_logits(split.content)
-    best = best_trial(leaderboard(run))
-    assert best is not None
+    best = _best_alone(run)
     alone = logits.get(best.trial)
     if alone is None:
         alone = _predict_trial(run, best.trial, split.content)
@@ -90,6 +89,18 @@ def open_test(run: Run, learned: Mapping[str, MeasuredBaseline]) -> Verdicts:
         contenders.append(Contender(name, found, seconds, thresholds=fitted))
     _keep(run.folder.predictions, contenders, split.labels, logits)
     return _judge(run, contenders, split.labels)
+
+
+def _best_alone(run: Run) -> Row:
+    """The best trial of those that were trained to the end, where there is one.
+
+    What others scored on the few rows of a rung compares with nothing, and their weights may be
+    gone.
+    """
+    rows = leaderboard(run)
+    best = best_trial([row for row in rows if row.state == "completed"]) or best_trial(rows)
+    assert best is not None
+    return best
 
 
 def _seconds(run: Run, members: Iterable[str]) -> float:

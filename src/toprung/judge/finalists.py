@@ -37,11 +37,13 @@ def choose_finalists(
     """Chooses configurations one by one: the best first, then by score less similarity.
 
     Candidates are the best ``3 * count`` sound trials of the leaderboard. Each has a worth from
-    0 (the worst of them) to 1 (the best); from it goes ``penalty`` times its similarity, from 0
-    to 1, to the most similar one already chosen. Similarity is the mean of two shares: of rows
-    on which both answer the same, stretched so that the least alike pair of candidates
-    has 0 and equal predictions 1, and of choices (backbone, adapter, pooling, loss, ...) that
-    are equal. Where predictions are missing, the choices alone count. Ties fall to the better rank.
+    0 (the worst of them) to 1 (the best), below -1 where it misses the metric's floor, so that
+    those come after all others, who misses least first; from the worth goes ``penalty`` times its
+    similarity, from 0 to 1, to the most similar one already chosen. Similarity is the mean of two
+    shares: of rows on which both answer the same, stretched so that the least alike pair of
+    candidates has 0 and equal predictions 1, and of choices (backbone, adapter, pooling, loss,
+    ...) that are equal. Where predictions are missing, the choices alone count. Ties fall to the
+    better rank.
 
     Trials that were ended for a symptom are chosen only where there are no others.
 
@@ -55,7 +57,7 @@ def choose_finalists(
     pool = candidates(rows, count)
     if not pool:
         return []
-    worth = _worths([float(row.score) for row in pool if row.score is not None])
+    worth = _worths(pool)
     alike = _similarities(pool, logits, task)
     chosen = [0]
     reasons = [f"rank {pool[0].rank}: the best score"]
@@ -110,9 +112,13 @@ def _choices(values: Values) -> Values:
     return {k: v for k, v in values.items() if isinstance(v, str | bool) or k.endswith(".depth")}
 
 
-def _worths(scores: Sequence[float]) -> list[float]:
-    span = scores[0] - scores[-1]
-    return [(score - scores[-1]) / span if span else 1.0 for score in scores]
+def _worths(pool: Sequence[Row]) -> list[float]:
+    """Of rows with scores, best first: those that miss the floor stand last."""
+    scores = [row.score for row in pool if row.score is not None and not row.missing]
+    behind = len(pool) - len(scores)
+    span = scores[0] - scores[-1] if scores else 0.0
+    worths = [(score - scores[-1]) / span if span else 1.0 for score in scores]
+    return [*worths, *(-1 - place / behind for place in range(1, behind + 1))]
 
 
 def _similarities(

@@ -99,7 +99,9 @@ def _interval(judge: Judge, metric: Metric, both: list[Answers]) -> Interval:
     if len(both) == 2:
         value = metric.score(values[0]) - metric.score(values[1])
         drawn = drawn if metric.maximize else -drawn
-    low, high = np.percentile(drawn[np.isfinite(drawn)], [2.5, 97.5])
+    known = drawn[np.isfinite(drawn)]
+    # Rows of one class alone, say, leave nothing that could be drawn otherwise.
+    low, high = np.percentile(known, [2.5, 97.5]) if len(known) else (value, value)
     return Interval(float(value), float(low), float(high))
 
 

@@ -92,18 +92,20 @@ def judge_test(
 ) -> Verdicts:
     """Measures every contender and the first one's gain over each other, with intervals."""
     judge = Judge(task, labels, derive_seed(seed, "verdicts"))
-    first = contenders[0].answers
+    answers = {one.who: one.answers for one in contenders}
+    first = answers[contenders[0].who]
     return Verdicts(
         metric=metric,
         task=task,
         label_names=tuple(label_names),
         labels=labels,
         contenders=tuple(contenders),
-        metrics={one.who: judge.measure(one.answers) for one in contenders},
-        intervals={one.who: judge.interval(metric, one.answers) for one in contenders},
+        metrics={who: judge.measure(one) for who, one in answers.items()},
+        intervals={who: judge.interval(metric, one) for who, one in answers.items()},
         gains={
             other.who: {
-                name: judge.gain(kind, first, other.answers) for name, kind in task.metrics.items()
+                name: judge.gain(kind, first, answers[other.who])
+                for name, kind in task.metrics.items()
             }
             for other in contenders[1:]
         },

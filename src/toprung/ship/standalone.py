@@ -18,6 +18,7 @@ from torch.nn import functional
 from transformers import AutoModel, AutoTokenizer
 
 Weights = dict[str, torch.Tensor]
+AT_ONCE = 32
 
 
 class Scorer:
@@ -51,9 +52,16 @@ class Scorer:
 
     @torch.inference_mode()
     def logits(self, texts: Sequence[str]) -> torch.Tensor:
-        """Scores of texts, (N, C) float32."""
+        """Scores of texts, (N, C) float32; a few at a time, as memory goes by those at once."""
+        given = list(texts)
+        found = [
+            self._logits(given[start : start + AT_ONCE]) for start in range(0, len(given), AT_ONCE)
+        ]
+        return torch.cat(found or [torch.zeros(0, len(self.weights["head.score.weight"]))])
+
+    def _logits(self, texts: list[str]) -> torch.Tensor:
         batch = self.tokenizer(
-            list(texts),
+            texts,
             padding=True,
             truncation=True,
             max_length=self.said["max_length"],
@@ -128,7 +136,10 @@ class Ensemble:
 
     def predict(self, texts: Sequence[str]) -> list[Any]:
         """The label of each text, or its labels where there may be several."""
-        probabilities = self.predict_proba(texts)
+        return self.decide(self.predict_proba(texts))
+
+    def decide(self, probabilities: torch.Tensor) -> list[Any]:
+        """As ``predict``, of what ``predict_proba`` gave."""
         if self.said["task"] != "multi_label":
             return [self.labels[i] for i in probabilities.argmax(-1).tolist()]
         values = self.said["thresholds"]["values"]
@@ -151,8 +162,7 @@ def _load(folder: Path, said: dict[str, Any]) -> Any:
 if __name__ == "__main__":
     loaded = Ensemble(Path(__file__).parent)
     given = sys.argv[1:] or [line.rstrip("\n") for line in sys.stdin]
-    for text, answer, shares in zip(
-        given, loaded.predict(given), loaded.predict_proba(given).tolist(), strict=True
-    ):
+    scored = loaded.predict_proba(given)
+    for text, answer, shares in zip(given, loaded.decide(scored), scored.tolist(), strict=True):
         named = {name: round(p, 6) for name, p in zip(loaded.labels, shares, strict=True)}
         print(json.dumps({"text": text, "answer": answer, "probabilities": named}))

@@ -93,12 +93,22 @@ class Ensemble:
         return choose_texts(answers, self.weights, agreement)
 
 
-def _text(row: Any) -> str:
-    return row if isinstance(row, str) else str(row.get("dialogue", row.get("text")))
+def _text(number: int, line: str) -> str:
+    try:
+        row = json.loads(line)
+    except ValueError as error:
+        sys.exit(f"line {number} is no JSON: {error}")
+    names = ("dialogue", "text") if isinstance(row, dict) else ()
+    texts = [row, *(row.get(name) for name in names)]
+    found = next((text for text in texts if isinstance(text, str)), None)
+    if found is None:
+        sys.exit(f"line {number} is no text, and has no text as its 'dialogue' or 'text'")
+    return found
 
 
 if __name__ == "__main__":
     loaded = Ensemble(Path(__file__).parent)
-    given = sys.argv[1:] or [_text(json.loads(line)) for line in sys.stdin if line.strip()]
+    lines = [] if sys.argv[1:] else enumerate(sys.stdin, 1)
+    given = sys.argv[1:] or [_text(number, line) for number, line in lines if line.strip()]
     for text, answer in zip(given, loaded.predict(given), strict=True):
         print(json.dumps({"text": text, "answer": answer}, ensure_ascii=False))

@@ -75,7 +75,7 @@ def write_windows(export: Export, to: Path) -> list[str]:
         draw_windows(member, file)
         fed = {name: export.rows.arrays[name] for name in member.shapes}
         expected = export.ensemble.members[trial].logits(export.rows)
-        gap = compare(file, fed, expected, facts["precision"])
+        gap = compare(file, [(fed, expected)], facts["precision"])
         told.append(f"{trial}: model.onnx; logits differ by {gap:.1e} at most.")
     write_json(to / "ensemble.json", described(export))
     copy_module(standalone_windows, to, "predict")

@@ -26,8 +26,10 @@ from toprung.ship.exporters._base import (
 from toprung.ship.exporters._writing import write_writers
 from toprung.ship.merge import Merged, merge, write_adapter
 from toprung.ship.sequence import as_sequence_classifier
+from toprung.ship.standalone import AT_ONCE
 
 _CLOSE = {"float32": 1e-4, "bfloat16": 5e-2}
+_CLOSE_LOGITS = {"float32": 1e-3, "bfloat16": 0.5}
 
 
 class Huggingface(Exporter):
@@ -98,12 +100,24 @@ def _check_classifier(export: Export, folder: Path, trial: str, length: int) -> 
     member = export.ensemble.members[trial]
     assert isinstance(member, Member)
     tokenizer = member.tokenizer
-    batch = tokenizer(
-        list(export.texts), padding=True, truncation=True, max_length=length, return_tensors="pt"
-    )
-    with torch.inference_mode():
-        found = model(batch["input_ids"], attention_mask=batch["attention_mask"]).logits.numpy()
-    return float(np.abs(found - export.ensemble.members[trial].logits(export.texts)).max())
+    found = []
+    for start in range(0, len(export.texts), AT_ONCE):
+        texts = list(export.texts[start : start + AT_ONCE])
+        batch = tokenizer(
+            texts, padding=True, truncation=True, max_length=length, return_tensors="pt"
+        )
+        with torch.inference_mode():
+            scored = model(batch["input_ids"], attention_mask=batch["attention_mask"])
+        found.append(scored.logits.numpy())
+    gap = float(np.abs(np.concatenate(found) - member.logits(export.texts)).max())
+    precision = json.loads((export.source / "members" / trial / "member.json").read_text())
+    allowed = _CLOSE_LOGITS[precision["precision"]]
+    if not gap <= allowed:
+        raise FixEnvironment(
+            f"{folder}: its logits differ from the member's by {gap:.2g}, more than {allowed:g}; "
+            f"nothing was exported. Report this with the versions of transformers."
+        )
+    return gap
 
 
 def _check_ensemble(export: Export, to: Path) -> str:
@@ -120,7 +134,7 @@ def _check_ensemble(export: Export, to: Path) -> str:
         if not e.get("baseline")
     }
     allowed = max(_CLOSE[name] for name in precision)
-    if gap > allowed:
+    if not gap <= allowed:
         raise FixEnvironment(
             f"{to}: the exported probabilities differ from the ensemble's by {gap:.2g}, more than "
             f"{allowed:g}; nothing was exported. Report this with the versions of transformers."

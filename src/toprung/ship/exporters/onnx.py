@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from toprung.core.files import write_json
@@ -14,7 +17,7 @@ from toprung.ship.exporters._base import Export, Exporter, described, facts_of_h
 from toprung.ship.exporters._graph import compare, draw
 from toprung.ship.exporters._windows import write_windows
 from toprung.ship.merge import Merged, merge
-from toprung.ship.standalone import Scorer
+from toprung.ship.standalone import AT_ONCE, Scorer
 
 _INPUTS = ("input_ids", "attention_mask")
 
@@ -76,13 +79,18 @@ def _draw(graph: nn.Module, file: Path) -> None:
 
 def _check(export: Export, merged: Merged, file: Path) -> float:
     """The largest difference to the member's own logits."""
-    batch = merged.tokenizer(
-        list(export.texts),
-        padding=True,
-        truncation=True,
-        max_length=int(merged.facts["max_length"]),
-        return_tensors="np",
-    )
-    fed = {name: batch[name].astype(np.int64) for name in _INPUTS}
     expected = export.ensemble.members[merged.facts["trial"]].logits(export.texts)
-    return compare(file, fed, expected, merged.facts["precision"])
+
+    def pieces() -> Iterator[tuple[dict[str, NDArray[Any]], NDArray[Any]]]:
+        for start in range(0, len(export.texts), AT_ONCE):
+            batch = merged.tokenizer(
+                list(export.texts[start : start + AT_ONCE]),
+                padding=True,
+                truncation=True,
+                max_length=int(merged.facts["max_length"]),
+                return_tensors="np",
+            )
+            fed = {name: batch[name].astype(np.int64) for name in _INPUTS}
+            yield fed, expected[start : start + AT_ONCE]
+
+    return compare(file, pieces(), merged.facts["precision"])
