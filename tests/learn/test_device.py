@@ -199,6 +199,31 @@ def test_holes_in_the_heap_are_given_back_where_the_process_has_grown() -> None:
     assert before < 64 << 20 < 192 << 20 < after
 
 
+STEPS = """
+import resource, sys
+import torch
+from toprung.core.memory import keep_heap
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(5):
+        parts = [torch.ones(4 << 20) for _ in range(8)]  # of 16 MiB: two thirds of a step's largest
+        del parts
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+faults()
+print(faults(), end=" ")
+keep_heap()
+faults()
+print(faults())
+"""
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="not glibc")
+def test_a_step_has_the_memory_of_the_step_before() -> None:
+    ran = subprocess.run([sys.executable, "-c", STEPS], capture_output=True, text=True, check=True)
+    without, kept = map(int, ran.stdout.split())
+    assert kept < without / 20
+
+
 MAPPED = """
 import sys
 import numpy as np

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import ctypes
 import os
+import sys
 from contextlib import suppress
 from pathlib import Path
 
 HOLES = 512 << 20
 """Bytes that holes in the heap may take during long work before they are given back."""
 _WORTH = 256 << 20
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+_LARGEST = 32 << 20
+"""Bytes of the largest block that glibc can be told to take from the heap."""
 _HEX, _WEIGHTS = "0123456789abcdef", ".safetensors"
 _held = 0
 """Bytes that were held when memory was last given back."""
@@ -62,6 +66,18 @@ def trim_heap(grown: int = _WORTH) -> None:
     if trim is not None:
         trim(0)
     _held = held_bytes()
+
+
+def keep_heap() -> None:
+    """Keeps freed memory for the next step, up to ``HOLES``, where glibc manages it.
+
+    Of itself glibc gives back what is free at the heap's top beyond 64 MiB, and each step of a
+    training then asks for the same pages again: a tenth of its time at 32 rows of 128 tokens.
+    """
+    tell = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if tell is not None:
+        tell(_TRIM_THRESHOLD, HOLES)
+        tell(_MMAP_THRESHOLD, _LARGEST)
 
 
 class HeapWatch:

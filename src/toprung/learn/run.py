@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from toprung.core.memory import keep_heap
 from toprung.core.seeds import derive_seed
 from toprung.learn import losses, schedules
 from toprung.learn.batches import Batches, row_weights
@@ -75,6 +76,7 @@ class Run:
         self.task = plan.dataset.task
         self.device = torch.device(resolve_device(plan.device))
         take_share(self.device, plan.gpus)
+        keep_heap()
         self.build: Build = builder_of(self.task)(plan, self.config, self.device)
         self.settings = self.build.settings
         self.streams = Streams(derive_seed(self.config.seed, "torch"), self.device)

@@ -12,6 +12,7 @@ from torch.utils.weak import WeakIdKeyDictionary
 from toprung.core.errors import FixSpec, Problem
 from toprung.learn.backbone.attention import NAME, Dropout
 from toprung.learn.backbone.card import Card
+from toprung.learn.backbone.linear import Linear
 
 _HALVES: Any = WeakIdKeyDictionary()
 _WIDTH = 16
@@ -72,7 +73,7 @@ class Encoder(nn.Module):
             config.layer_types = list(config.layer_types)[: self.depth]
 
     def _quicken(self) -> None:
-        """Puts our attention and dropout in the place of torch's, where they are the plain ones."""
+        """Puts our own parts in the place of torch's, where those are the plain ones."""
         config = self.model.config
         if config._attn_implementation == "sdpa":
             config._attn_implementation = NAME
@@ -80,6 +81,8 @@ class Encoder(nn.Module):
             for name, part in list(module.named_children()):
                 if type(part) is nn.Dropout:
                     setattr(module, name, Dropout(part.p).train(part.training))
+                if type(part) is nn.Linear:
+                    setattr(module, name, Linear.of(part))
 
     def set_dropout(self, rate: float) -> None:
         """Sets every dropout of the layers, of hidden states and of attention, to one rate."""
