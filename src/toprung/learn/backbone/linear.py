@@ -33,7 +33,7 @@ class Linear(nn.Linear):
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """(..., in) → (..., out), in the dtype of autocast where it is on."""
-        if input.device.type != "cpu" or torch.compiler.is_compiling() or torch.jit.is_tracing():
+        if input.device.type != "cpu" or _is_drawn():
             return super().forward(input)
         half = torch.is_autocast_enabled("cpu")
         if half and self.weight.dtype == torch.bfloat16 and has_half_products():
@@ -63,8 +63,16 @@ def has_quick_singles() -> bool:
 
 
 def _is_there() -> bool:
-    ready = torch.backends.mkldnn.is_available() and platform.machine() in ("x86_64", "AMD64")
+    if platform.machine() not in ("x86_64", "AMD64"):
+        return False
+    ready: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
     return ready and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+
+
+def _is_drawn() -> bool:
+    """Whether a graph is being made of the model, such as for an export."""
+    traced: bool = torch.jit.is_tracing()  # type: ignore[no-untyped-call, attr-defined]
+    return traced or torch.compiler.is_compiling()
 
 
 def _maker() -> str:
@@ -76,9 +84,7 @@ def _maker() -> str:
     return next(makers, "")
 
 
-def _times(
-    states: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None
-) -> torch.Tensor:
+def _times(states: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
     """(..., in) → (..., out)."""
     found: torch.Tensor = _Times.apply(states, weight, bias)  # type: ignore[no-untyped-call]
     return found
