@@ -3,8 +3,11 @@ from __future__ import annotations
 import numpy as np
 
 from toprung.data.tasks.single_label import SingleLabel
-from toprung.judge.finalists import choose_finalists
+from toprung.judge.finalists import choose_finalists, member_report
 from toprung.judge.leaderboard import Row
+from toprung.trial.config import TrialConfig
+from toprung.trial.record import TrialRecord
+from toprung.trial.report import Metric, Report
 
 
 def row(rank: int, score: float, state: str = "stopped", **values: str) -> Row:
@@ -103,3 +106,18 @@ def test_unlikeness_does_not_lift_a_trial_over_the_floor() -> None:
     logits = {"t0001": same, "t0002": same, "t0003": predictions(1, 2, 0, 1)}
     chosen = choose_finalists(rows, logits, 2, task=SingleLabel())
     assert [one.trial for one in chosen] == ["t0001", "t0002"]
+
+
+def test_the_weights_of_a_trial_are_chosen_by_the_floor_of_its_own_phase() -> None:
+    record = TrialRecord(TrialConfig("t0001", {}, 0), "random", phase=1, resource=9)
+    for resource, accuracy, recall in ((3, 0.8, 0.9), (9, 0.9, 0.5)):
+        metrics = {"accuracy": accuracy, "recall.a": recall}
+        record.reports.append(Report("t0001", resource, metrics, 1.0, f"checkpoints/{resource}"))
+    later = Metric("accuracy", floor=0.8)
+    best = member_report(record, later)
+    assert best is not None
+    assert best.resource == 9
+    record.floor = 0.7
+    best = member_report(record, later)
+    assert best is not None
+    assert best.resource == 3

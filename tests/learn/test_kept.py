@@ -85,6 +85,34 @@ def test_the_storage_keeps_of_a_trial_what_a_node_keeps(
     assert {name for name, _ in names} == {"1", "9", "27"}
 
 
+def test_of_several_pauses_the_last_is_gone_on_from(
+    node: Callable[[str], Kept], store: Store
+) -> None:
+    for examples in (100, 200, 300):
+        one = node(f"node{examples}")
+        save(one, PARTIAL, examples, value=float(examples))
+        one.push(TRIAL, PARTIAL, {})
+    manifests = [key for key in store.sizes("trials") if key.endswith("manifest.json")]
+    assert len(manifests) == 1
+    with node("fresh").at_hand(TRIAL):
+        assert newest(node("fresh")) == 300
+    save(one, PARTIAL, 400)
+    with one.at_hand(TRIAL):
+        assert newest(one) == 400  # this process ended before it could put it
+
+
+def test_what_is_there_is_not_put_again(
+    node: Callable[[str], Kept], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = node("one")
+    save(one, "3", 3)
+    one.push(TRIAL, "3", {3: 0.5})
+    put: list[str] = []
+    monkeypatch.setattr(Store, "upload", lambda self, file, key: put.append(key))
+    one.push(TRIAL, "3", {3: 0.5})
+    assert put == []
+
+
 def test_weights_and_predictions_come_to_whoever_builds_the_ensemble(
     node: Callable[[str], Kept],
 ) -> None:

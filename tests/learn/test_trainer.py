@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import gc
 import math
 import shutil
@@ -17,6 +18,7 @@ from safetensors.torch import load_file
 from toprung.core.errors import FixSpec, Interrupted, RetryTrial, TrialDiverged
 from toprung.learn.run import Run
 from toprung.learn.trainer import Trainer
+from toprung.storage.store import StorageError, Store, open_store
 from toprung.trial.config import Assignment, Resource
 from toprung.trial.report import Report
 
@@ -343,7 +345,7 @@ def test_where_the_newest_checkpoint_is_spoiled_the_one_before_is_used_and_the_r
     reports.close()
     spoil(spoiled.folder / "t0001" / "checkpoints" / "120", how)
     (last,) = spoiled(assign(start=120))
-    assert last.note == "checkpoint 120 was lost or damaged; went on from 60"
+    assert last.note == "no whole checkpoint at 120; went on from 60"
     assert values(last) == values(through[-1])
     assert same(trained(spoiled, 180), trained(trainer(), 180))
     again = Report.from_json(last.to_json())
@@ -364,3 +366,33 @@ def test_a_worker_that_was_taken_for_dead_writes_no_checkpoint_any_more(
         next(late)
     assert sorted((plan.folder / "t0001" / "checkpoints").iterdir()) == before
     assert [report.resource for report in other] == [180]
+
+
+def test_what_a_storage_that_was_away_has_not_got_is_put_before_it_is_told_again(
+    trainer: Make,
+    assign: Assign,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setenv("TOPRUNG_CACHE", str(tmp_path / "node"))
+    store = open_store("memory://away")
+    kept = trainer(store=store)
+    really = Store.upload
+
+    def upload(self: Store, file: Path, key: str) -> None:
+        if "/120" in key:
+            raise StorageError(errno.EIO, "it does not answer")
+        really(self, file, key)
+
+    monkeypatch.setattr(Store, "upload", upload)
+    reports = kept(assign())
+    assert next(reports).resource == 60
+    with pytest.raises(StorageError):
+        next(reports)
+    monkeypatch.setattr(Store, "upload", really)
+    again = kept(assign())
+    told = [next(again).resource, next(again).resource]
+    again.close()
+    assert told == [60, 120]
+    assert any("/120-" in key and key.endswith("manifest.json") for key in store.sizes("trials"))
+    store.delete(store.sizes())

@@ -11,6 +11,7 @@ import pytest
 from toprung.core.clock import VirtualClock
 from toprung.core.errors import FixEnvironment, GiveUp
 from toprung.search.driver import Driver
+from toprung.search.failures import why_over
 from toprung.search.plan import Plan
 from toprung.search.schedulers.asha import Asha
 from toprung.search.searchers.random import Random
@@ -286,6 +287,7 @@ def test_finalists_are_trained_to_the_last_rung_and_more_seeds_are_their_own_tri
     assert driver.report(report("t0002", 9, 0.7)) == Stop(
         "fully trained for the ensemble", completed=True
     )
+    assert why_over(driver.history, driver.plan, is_spent=False) == "2 trials were tried"
 
 
 def test_ctrl_c_begins_nothing_more_and_a_resume_goes_on_with_what_ran(tmp_path, clock) -> None:

@@ -152,3 +152,9 @@ def test_each_url_has_a_folder_of_its_own_on_this_machine(
     assert one == working_folder("s3://bucket/a/")
     assert one.is_relative_to(tmp_path)
     assert not is_url(str(one))
+
+
+@pytest.mark.parametrize("url", ["file:///mnt/shared/x", "local:///mnt/shared/x"])
+def test_a_folder_is_given_as_a_path(url: str) -> None:
+    with pytest.raises(FixSpec, match="Give the path"):
+        open_store(url)

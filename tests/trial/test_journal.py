@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from toprung.core.clock import VirtualClock
+from toprung.core.errors import FixEnvironment
 from toprung.core.files import AWAY
 from toprung.search.ledger import Ledger
 from toprung.trial.journal import JOURNAL_NAME, Journal, read_events
@@ -146,3 +147,24 @@ def test_lines_are_given_again_to_a_storage_that_did_not_answer(tmp_path: Path) 
             journal.append("alone", number=3)
         assert journal.broken
     assert [event["number"] for event in read_events(tmp_path / JOURNAL_NAME)] == [1, 2]
+
+
+def test_a_journal_that_was_cut_goes_on_after_the_openings_that_it_no_longer_tells(
+    tmp_path,
+) -> None:
+    for _ in range(3):
+        with Journal(tmp_path, VirtualClock()) as journal:
+            journal.append("opened")
+    first = journal.path.read_bytes().splitlines(keepends=True)[0]
+    journal.path.write_bytes(first)
+    with Journal(tmp_path, VirtualClock()) as journal:
+        assert journal.epoch == 4
+
+
+def test_a_file_system_without_locks_is_not_another_driver(tmp_path, monkeypatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    with pytest.raises(FixEnvironment, match="the file system gives no locks"):
+        Journal(tmp_path, VirtualClock())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,7 +88,10 @@ def member_report(record: TrialRecord, metric: Metric) -> Report | None:
     """The report whose weights a trial gives to an ensemble: its best of those that can.
 
     That are the ones with a checkpoint and with scores of as many held-out rows as any of them.
+    In a plan the floor of the trial's own phase counts, by which its checkpoints were kept.
     """
+    if record.phase:
+        metric = replace(metric, floor=record.floor)
     named = [report for report in record.usable(metric) if report.checkpoint is not None]
     whole = on_most_rows(named)
     return max(whole, key=lambda report: metric.rate(report.metrics), default=None)

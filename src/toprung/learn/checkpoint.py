@@ -93,6 +93,11 @@ def is_sound(folder: Path) -> bool:
     return _sound_state(folder, (WEIGHTS, STATE)) is not None
 
 
+def examples_in(folder: Path) -> int:
+    """How many examples a checkpoint had seen that training can go on from; -1 without one."""
+    return _examples(_sound_state(folder, (WEIGHTS, TRAINING, STATE)) or {})
+
+
 def newest_checkpoint(folder: Path, fingerprint: str) -> Snapshot | None:
     """The soundest way on: the checkpoint furthest in training that is whole and fits.
 

@@ -14,6 +14,7 @@ from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from toprung.core.memory import trim_heap
+from toprung.learn.backbone.linear import linear
 from toprung.learn.plan import Precision
 
 Timer = Callable[[torch.device, Precision], float]
@@ -219,10 +220,10 @@ def _attention(device: torch.device, half: bool) -> AbstractContextManager[None]
 
 def _layer(states: torch.Tensor, weights: Sequence[torch.Tensor]) -> torch.Tensor:
     mixed, out, up, down = weights
-    apart = functional.linear(states, mixed).view(len(states), _WIDTH, 3, _HEADS, -1)
+    apart = linear(states, mixed).view(len(states), _WIDTH, 3, _HEADS, -1)
     query, key, value = apart.permute(2, 0, 3, 1, 4)
     seen = functional.scaled_dot_product_attention(query, key, value)
     seen = seen.transpose(1, 2).reshape(states.shape)
-    states = functional.layer_norm(states + functional.linear(seen, out), (_HIDDEN,))
-    inner = functional.gelu(functional.linear(states, up))
-    return functional.layer_norm(states + functional.linear(inner, down), (_HIDDEN,))
+    states = functional.layer_norm(states + linear(seen, out), (_HIDDEN,))
+    inner = functional.gelu(linear(states, up))
+    return functional.layer_norm(states + linear(inner, down), (_HIDDEN,))

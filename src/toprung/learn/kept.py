@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -86,8 +87,9 @@ class Kept:
     def fetch(self, trial: str) -> None:
         """Has a trial's newest checkpoints on this node: what to go on from, and one to fall to."""
         there = sorted(self._there(trial), key=_progress, reverse=True)
+        own = saved.examples_in(self.folder / trial / CHECKPOINTS / saved.PARTIAL)
         for one in there:
-            if not one.goes_on:
+            if not one.goes_on or (one.name == saved.PARTIAL and self._seen(one) <= own):
                 continue
             sound = self._download(trial, one)
             if sound and one.name != saved.PARTIAL:
@@ -104,15 +106,23 @@ class Kept:
         local = self.folder / trial / CHECKPOINTS / name
         if not (local / saved.MANIFEST).is_file():
             return
-        for file in sorted((self.folder / trial / PREDICTIONS).glob(f"{name}.*")):
-            self.store.upload(file, f"trials/{trial}/{PREDICTIONS}/{file.name}")
         key = f"trials/{trial}/{CHECKPOINTS}/{name}-{sha256_file(local / saved.MANIFEST)[:16]}"
+        if not self.store.has(f"{key}/{saved.MANIFEST}"):
+            self._put(trial, local, key)
+        if name != saved.PARTIAL:
+            self._tidy(trial, int(name), scores)
+            return
+        for one in self._there(trial):
+            if one.name == name and one.key != key:
+                self._remove(one)
+
+    def _put(self, trial: str, local: Path, key: str) -> None:
+        for file in sorted((self.folder / trial / PREDICTIONS).glob(f"{local.name}.*")):
+            self.store.upload(file, f"trials/{trial}/{PREDICTIONS}/{file.name}")
         for file in sorted(
             local.iterdir(), key=lambda file: (file.name == saved.MANIFEST, file.name)
         ):
             self.store.upload(file, f"{key}/{file.name}")
-        if name != saved.PARTIAL:
-            self._tidy(trial, int(name), scores)
 
     def bring_weights(self, trial: str, name: str) -> None:
         """Has the weights of a checkpoint on this node, if they are kept."""
@@ -162,6 +172,13 @@ class Kept:
             (local / name).is_file() and (local / name).stat().st_size == one.sizes[name]
             for name in wanted
         )
+
+    def _seen(self, one: _There) -> int:
+        """How many examples it had seen; -1 where that cannot be read."""
+        try:
+            return int(json.loads(self.store.get(f"{one.key}/{saved.STATE}"))["examples"])
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return -1
 
     def _tidy(self, trial: str, reached: int, scores: Mapping[int, float]) -> None:
         """Removes what a node removes; a worker given up for dead touches nothing after it."""

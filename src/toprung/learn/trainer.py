@@ -52,10 +52,13 @@ class Trainer(Plan):
         where = trial.device
         note = ""
         if trial.reached < assignment.start:
-            lost = f"checkpoint {assignment.start} was lost or damaged"
-            note = f"{lost}; went on from {trial.reached}"
+            note = f"no whole checkpoint at {assignment.start}; went on from {trial.reached}"
+        again = [report for report in trial.reports if report.resource > assignment.start]
+        for report in again:
+            # The storage may have been away, or this process ended, before it had them.
+            self._keep(trial, str(report.resource))
         try:
-            yield from [report for report in trial.reports if report.resource > assignment.start]
+            yield from again
             for point in self.resource.points:
                 if point <= trial.reached:
                     continue

@@ -84,9 +84,9 @@ def why_over(history: History, plan: Plan, is_spent: bool) -> str:
         return f"{last.config.trial} failed ({last.reason}), and a gate waits for that"
     if alike := common_failure(history):
         return f"every trial failed alike ({alike.kind}): {alike.message}"
-    tried = len(history.trials) - history.phase_begins
-    whole = [*history.trials.values()][history.phase_begins :]
-    is_done = tried >= plan.trials and all(record.state == "completed" for record in whole)
+    trials = history.in_phase()
+    tried = len(trials)
+    is_done = tried >= plan.trials and all(record.state == "completed" for record in trials)
     if is_spent and not is_done:
         return f"the time budget of {plan.seconds:.0f} s is spent"
     return f"{tried} trial{'s were' if tried != 1 else ' was'} tried"

@@ -41,6 +41,7 @@ class Room:
         self._folder, self._store = folder, store
         self._clock = clock or SystemClock()
         self._since: float | None = None
+        self._made: float | None = None
         self.is_over: Callable[[], bool] | None = None
 
     def wait(self, why: str, seconds: float) -> bool:
@@ -54,11 +55,14 @@ class Room:
                 f"itself; or end it with Ctrl-C, and later: toprung resume {self._where_kept()}"
             )
         free, usable = self._free(), self._is_usable()
+        if usable and self._made is not None and self._clock.seconds() < self._made + seconds:
+            return True  # What failed beside the one that was waited for has its room, too.
         if usable and self._store is not None:
             seconds = min(seconds, _SOON_SECONDS)  # It may have been back before it was asked.
         until = self._clock.seconds() + seconds
         while self._clock.seconds() < until and not self.is_over():
             if self._free() >= free + _MORE_BYTES or self._is_usable() > usable:
+                self._made = self._clock.seconds()
                 break
             time.sleep(_LOOK_SECONDS)
         return not self.is_over()

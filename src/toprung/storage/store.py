@@ -80,6 +80,8 @@ def _problem(url: str) -> str | None:
             f"a URL that holds a password ({match[0]}…) would be written down with it. Put the "
             f"credentials into the environment, such as AWS_ACCESS_KEY_ID."
         )
+    if parts.scheme in ("file", "local"):
+        return f"'{url}' is on this machine, where objects do not appear whole. Give the path."
     if parts.query or parts.fragment:
         return f"'{match[0]}{parts.netloc}{parts.path}' must stand without ? and #."
     if not (parts.netloc or parts.path.strip("/")):

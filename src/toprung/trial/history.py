@@ -116,7 +116,8 @@ def _suggested(history: History, event: Event) -> None:
     again = event["source"] == "finalist"
     record = TrialRecord(config, event["source"], event["bracket"], finalist=again)
     if history.phases:
-        record.phase, record.most = len(history.phases), history.phases[-1].event["max"]
+        now = history.phases[-1].event
+        record.phase, record.most, record.floor = len(history.phases), now["max"], now["floor"]
     history.trials[config.trial] = record
     if not again:
         history.suggested.append(record)

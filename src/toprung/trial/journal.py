@@ -14,7 +14,7 @@ from toprung.core.clock import Clock
 from toprung.core.errors import ToprungError
 from toprung.core.files import AWAY, NO_ROOM, sync_folder
 from toprung.trial.events import JOURNAL_NAME, Event, read_events, seal, whole_lines
-from toprung.trial.lock import LOCK_NAME, name_holder, take_lock
+from toprung.trial.lock import LOCK_NAME, epoch_in, name_holder, take_lock
 
 __all__ = ["JOURNAL_NAME", "Event", "Journal", "read_events"]
 
@@ -120,7 +120,8 @@ class Journal:
         self._blocks = 0
         self._block = Block(self._begin_block, self._end_block)
         self.broken = False
-        self.epoch: int = last["epoch"] + 1
+        # Of a journal that was cut or restored, trials have seen later openings than it tells.
+        self.epoch: int = max(last["epoch"], epoch_in(self._lock)) + 1
         self._base: float = last["at"]
         self._opened = clock.seconds()
         name_holder(self._lock, self.epoch)

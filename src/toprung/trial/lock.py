@@ -33,12 +33,12 @@ def take_lock(path: Path) -> IO[str]:
     """Takes the lock, for as long as the file is open.
 
     Raises:
-        FixEnvironment: another process holds it.
+        FixEnvironment: another process holds it, or the file system knows no locks.
     """
     file = path.open("a+", encoding="utf-8")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         file.seek(0)
         holder = file.read().strip() or "unknown"
         file.close()
@@ -46,7 +46,22 @@ def take_lock(path: Path) -> IO[str]:
             f"{path.parent}: another driver is at work on this search ({holder}). "
             f"Wait for it, or stop that process, then try again."
         ) from None
+    except OSError as error:
+        file.close()
+        raise FixEnvironment(
+            f"{path}: the file system gives no locks ({error.strerror}), without which two drivers "
+            f"could write at once. Mount it with them (Lustre: -o flock), or take another folder."
+        ) from None
     return file
+
+
+def epoch_in(file: IO[str]) -> int:
+    """The epoch of whoever held a lock last; 0 where it does not say."""
+    file.seek(0)
+    try:
+        return int(json.loads(file.read())["epoch"])
+    except (ValueError, KeyError, TypeError):
+        return 0
 
 
 def name_holder(file: IO[str], epoch: int) -> None:

@@ -39,6 +39,7 @@ class TrialRecord:
         findings: symptoms that were diagnosed, in the order in which they showed.
         phase: how many phases had begun when it was suggested; 0 where a search has none.
         most: largest resource of that phase; 0 where a search has none.
+        floor: of each class in that phase; None where it, or a search, has none.
     """
 
     config: TrialConfig
@@ -60,6 +61,7 @@ class TrialRecord:
     findings: list[Finding] = field(default_factory=list)
     phase: int = 0
     most: int = 0
+    floor: float | None = None
 
     @property
     def unmended(self) -> list[Failure]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn import functional
 from torch.utils.weak import WeakIdKeyDictionary
 
 _PACKED: Any = WeakIdKeyDictionary()
@@ -33,15 +34,21 @@ class Linear(nn.Linear):
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """(..., in) → (..., out), in the dtype of autocast where it is on."""
-        if input.device.type != "cpu" or _is_drawn():
-            return super().forward(input)
+        return linear(input, self.weight, self.bias)
+
+
+def linear(
+    states: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None
+) -> torch.Tensor:
+    """As torch's own, (..., in) and (out, in) → (..., out), the quicker way of the two."""
+    if states.device.type == "cpu" and not _is_drawn():
         half = torch.is_autocast_enabled("cpu")
-        if half and self.weight.dtype == torch.bfloat16 and has_half_products():
-            return _times(input.bfloat16(), self.weight, self.bias)
-        single = input.dtype == self.weight.dtype == torch.float32
+        if half and weight.dtype == torch.bfloat16 and has_half_products():
+            return _times(states.bfloat16(), weight, bias)
+        single = states.dtype == weight.dtype == torch.float32
         if single and not half and has_quick_singles():
-            return _times(input, self.weight, self.bias)
-        return super().forward(input)
+            return _times(states, weight, bias)
+    return functional.linear(states, weight, bias)
 
 
 @cache
