@@ -200,14 +200,21 @@ def test_holes_in_the_heap_are_given_back_where_the_process_has_grown() -> None:
 
 
 STEPS = """
-import resource, sys
-import torch
+import ctypes, resource, sys
 from toprung.core.memory import keep_heap
+libc = ctypes.CDLL(None)
+libc.malloc.restype = ctypes.c_void_p
+libc.malloc.argtypes = [ctypes.c_size_t]
+libc.free.argtypes = [ctypes.c_void_p]
+libc.memset.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t]
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     for _ in range(5):
-        parts = [torch.ones(4 << 20) for _ in range(8)]  # of 16 MiB: two thirds of a step's largest
-        del parts
+        parts = [libc.malloc(16 << 20) for _ in range(8)]
+        for part in parts:
+            libc.memset(part, 1, 16 << 20)
+        for part in parts:
+            libc.free(part)
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 faults()
 print(faults(), end=" ")
