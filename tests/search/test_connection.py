@@ -15,7 +15,7 @@ import ray
 from ray._private import parameter
 
 from toprung.core.errors import FixEnvironment, GiveUp
-from toprung.search.runners._connection import _any_port, _init, connect, ray_failed
+from toprung.search.runners._connection import _few_processes, _init, connect, ray_failed
 from toprung.search.runners._tune import Bridge
 
 
@@ -39,7 +39,7 @@ def test_a_ray_that_does_not_start_is_told_in_words(monkeypatch: pytest.MonkeyPa
 
 def test_the_agent_of_an_own_ray_waits_for_no_port_that_another_has() -> None:
     preferred = parameter.RayParams().dashboard_agent_listen_port
-    with _any_port():
+    with _few_processes():
         assert parameter.RayParams(num_cpus=1).dashboard_agent_listen_port == 0
     assert parameter.RayParams().dashboard_agent_listen_port == preferred != 0
 

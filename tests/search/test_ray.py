@@ -112,6 +112,9 @@ def test_workers_are_processes_that_ray_has_started_ahead(tmp_path) -> None:
     until = time.monotonic() + 60
     while len(ahead := idle_workers()) < (os.cpu_count() or 1) and time.monotonic() < until:
         time.sleep(0.1)
+    # Neither an autoscaler nor who sends workers' logs to a driver, which takes none.
+    assert not [line for line in commands() if "monitor.py" in line]
+    assert [line for line in commands() if "raylet" in line]
     trials = os.cpu_count() or 1
     driver = open_driver(tmp_path / "search", SPACE, trials, Fifo(), Random())
 
@@ -124,6 +127,15 @@ def test_workers_are_processes_that_ray_has_started_ahead(tmp_path) -> None:
 
     Ray().run(driver, train)
     assert {int(path.stem) for path in tmp_path.glob("*.pid")} == ahead
+
+
+def commands() -> list[str]:
+    """Of the processes below this one."""
+    found = []
+    for one in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            found.append(" ".join(one.cmdline()))
+    return found
 
 
 def idle_workers() -> set[int]:

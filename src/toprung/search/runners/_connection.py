@@ -154,7 +154,7 @@ def _at_home(address: str | None) -> Iterator[None]:
     if address is not None:
         yield
         return
-    with _loopback(), _any_port(), start_watched():
+    with _loopback(), _few_processes(), start_watched():
         yield
 
 
@@ -173,13 +173,16 @@ def _loopback() -> Iterator[None]:
 
 
 @contextmanager
-def _any_port() -> Iterator[None]:
-    """The agent of a Ray that is started in the block listens on any free port.
+def _few_processes() -> Iterator[None]:
+    """A Ray that is started in the block starts soon, and without what serves a cluster alone.
 
-    Ray has no argument for that: where another Ray has the port that all prefer, it waits 3.4 s.
+    Ray has no argument for that: where another Ray has the port that all agents prefer, it waits
+    3.4 s; its autoscaler has no nodes to start here, and the workers' logs are not sent anywhere.
     """
     before = parameter.RayParams
-    parameter.RayParams = partial(before, dashboard_agent_listen_port=0)  # type: ignore[assignment, misc]
+    leaner: Any = {"dashboard_agent_listen_port": 0}
+    leaner |= {"no_monitor": True, "include_log_monitor": False}
+    parameter.RayParams = partial(before, **leaner)  # type: ignore[assignment, misc]
     try:
         yield
     finally:
