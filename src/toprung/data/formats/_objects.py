@@ -114,7 +114,7 @@ def _row(line: int, value: Any, columns: Columns, first: bool) -> Row:
 
 def _not_json(text: str, error: ValueError | RecursionError) -> str:
     if isinstance(error, json.JSONDecodeError):
-        said = f"{error.msg} at column {error.colno}"
+        said = f"{error.msg.removesuffix(' at')} at column {error.colno}"
     else:
         said = "nested too deeply" if isinstance(error, RecursionError) else str(error)
     return f"not JSON: {said}: {show(text.strip())}. Correct the line."
