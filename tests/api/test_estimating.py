@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,7 @@ from toprung.learn.backbone.card import find_card
 from toprung.learn.paces import Pace
 from toprung.spec.load import load_spec
 from toprung.spec.spec import SearchSpec
+from toprung.trial.config import Resource, TrialConfig
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +107,58 @@ def test_a_shape_that_was_not_timed_is_priced_by_the_most_alike_of_its_adapter(
     assert (found.start_seconds, found.save_seconds) == (1.0, 0.5)
     other = prices.pace({**deep, "adapter": "lora", "adapter.lora.layers": "all"})
     assert (other.start_seconds, other.score_seconds) == (1.0, 0.005)
+
+
+FROZEN = {"backbone": "minilm", "backbone.minilm.depth": 6, "adapter": "frozen", "max_length": 64}
+
+
+def prices_of(spec: SearchSpec, pace: Pace) -> Prices:
+    data = load_dataset(spec.data, spec.seed)
+    return Prices({shape_of(FROZEN): pace}, data, {})
+
+
+def test_a_trial_pays_for_what_of_the_cache_is_missing_and_only_once_it_gets_there(
+    spec: SearchSpec,
+) -> None:
+    pace = Pace(0.0, 0.0, 1.0, 0.0, 0.0, 10, 2.0, 1 << 30, 0.1, block_rows=4.0)
+    prices = prices_of(spec, pace)
+    train = len(prices.data.splits["train"])
+    quarter = train // 4
+    resource = Resource("examples", quarter, 2 * train, (quarter, train, 2 * train))
+    trial = TrialConfig("t0001", FROZEN, 0)
+
+    def cost(start: int, upto: int) -> float:
+        """Of the legs to a point; those behind it are not asked for."""
+        legs = prices.legs(trial, resource, None, start)
+        return sum(next(legs)[1] for point in resource.points if start < point <= upto)
+
+    first = cost(0, quarter)
+    ((kept, held),) = prices.cached.values()
+    # A block of four is missing unless none of its rows was among the quarter.
+    assert kept == pytest.approx(train * (1 - (1 - quarter / train) ** 4))
+    assert held > 0
+    assert first == pytest.approx(kept + held)
+    # Another trial's quarter is another one, of which as large a part is missing.
+    assert cost(0, quarter) == pytest.approx(kept * (1 - kept / train))
+    ((both, _),) = prices.cached.values()
+    assert cost(quarter, train) == pytest.approx(train - both)
+    assert cost(0, train) == 0.0
+    # At the end more held-out rows are scored than before.
+    assert 0 < cost(train, 2 * train) == prices.cached.popitem()[1][1] - held
+
+
+def test_no_time_of_a_simulated_search_runs_backwards(spec: SearchSpec) -> None:
+    """Trials that pause go on when others have filled the cache, which costs them less."""
+    pace = Pace(0.5, 1e-4, 0.1, 1e-4, 0.1, 10, 2.0, 1 << 30, 0.1, block_rows=4.0)
+    prices = prices_of(spec, pace)
+    points = (12, 24, 48, 96)
+    whole = replace(spec, trials=8, phases=(), resource=Resource("examples", 12, 96, points))
+    history = simulate(whole, 2, prices.legs, 0).history
+    assert any(len(record.reports) > 1 for record in history.trials.values())
+    for record in history.trials.values():
+        seconds = [report.seconds for report in record.reports]
+        assert seconds == sorted(seconds)
+        assert all(b - a >= 0.1 for a, b in pairwise(seconds))
 
 
 def test_a_plan_whose_budget_is_spent_early_is_told_until_there(

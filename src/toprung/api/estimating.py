@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from toprung.api import Search
 from toprung.api.folder import Folder, folder_of
@@ -36,7 +37,8 @@ _MOST_SHAPES = 6
 _LEAST_UNCERTAINTY = 0.15
 _RAY_SECONDS, _RAY_BYTES = 10.0, 600 * 2**20
 
-Cost = Callable[[TrialConfig, Resource, int | None], dict[int, float]]
+Cost = Callable[[TrialConfig, Resource, int | None, int], Iterable[tuple[int, float]]]
+"""From a configuration, resource, rows of train and start to what ``Prices.legs`` gives."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,7 @@ def estimate(spec: SearchSpec, settings: Settings, like: str | None = None) -> F
     runs = []
     for number in range(_SIMULATIONS):
         prices = Prices(known.paces, data, spec.cards, machine.slowness)
-        runs.append(simulate(whole, slots, prices.seconds, number))
+        runs.append(simulate(whole, slots, prices.legs, number))
     forecast = _forecast(whole, known, runs, took=clock.seconds() - began)
     if like is None:
         keep_forecast(spec, settings.runner, forecast, folder_of(settings.results, spec.name))
@@ -145,19 +147,21 @@ def simulate(spec: SearchSpec, slots: int, cost: Cost, number: int) -> Simulated
     Args:
         spec: of the search.
         slots: trials at a time.
-        cost: seconds of a trial until each point.
+        cost: seconds of a trial from point to point.
         number: of the simulation; another one has other scores and suggestions.
     """
+    spent: dict[str, float] = {}
 
     def simulation(resource: Resource, metric: Metric, rows: int | None) -> Train:
         curve = synthetic_curve(metric, resource)
 
         def train(assignment: Assignment) -> Iterator[Report]:
             config = assignment.config
-            seconds = cost(config, resource, rows)
-            for point in (p for p in resource.points if p > assignment.start):
+            trial = config.trial
+            for point, seconds in cost(config, resource, rows, assignment.start):
+                spent[trial] = spent.get(trial, 0.0) + seconds
                 value = {metric.name: curve(config, point)[0]}
-                yield Report(config.trial, point, value, round(seconds[point], 3), f"at{point}")
+                yield Report(trial, point, value, round(spent[trial], 3), f"at{point}")
 
         return train
 
@@ -169,8 +173,12 @@ def simulate(spec: SearchSpec, slots: int, cost: Cost, number: int) -> Simulated
     return Simulated(History.of(events), closings, float(events[-1]["at"]), events)
 
 
-def _even(config: TrialConfig, resource: Resource, rows: int | None) -> dict[int, float]:
-    return {point: 0.01 * point for point in resource.points}
+def _even(
+    config: TrialConfig, resource: Resource, rows: int | None, start: int
+) -> Iterator[tuple[int, float]]:
+    for below, point in pairwise((0, *resource.points)):
+        if point > start:
+            yield point, 0.01 * (point - below)
 
 
 def _forecast(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -15,6 +15,9 @@ from toprung.learn.paces import Pace
 from toprung.trial.config import Resource, TrialConfig
 from toprung.trial.history import TrialRecord
 from toprung.trial.space import Values
+
+_OF_STEPS = ("batch_size", "accumulation")
+"""What of a shape the output of frozen layers does not depend on."""
 
 
 def frequent_shapes(records: Iterable[TrialRecord], most: int) -> dict[Shape, TrialConfig]:
@@ -37,7 +40,7 @@ class Prices:
         data: whole, for how many held-out rows a report scores.
         cards: of the backbones, for what other shapes cost.
         slowness: factor of all times, for another machine.
-        cached: rows of each shape whose frozen layers' output is in the cache by now.
+        cached: rows of train in each cache of frozen layers' output by now; those that are scored.
         pretrained: shapes whose pretrained weights are there by now.
     """
 
@@ -45,7 +48,7 @@ class Prices:
     data: Dataset
     cards: Mapping[str, Card]
     slowness: float = 1.0
-    cached: dict[Shape, int] = field(default_factory=dict)
+    cached: dict[Shape, tuple[float, int]] = field(default_factory=dict)
     pretrained: set[Shape] = field(default_factory=set)
 
     def pace(self, values: Values) -> Pace:
@@ -68,43 +71,65 @@ class Prices:
             score_seconds=pace.score_seconds * read,
         )
 
-    def seconds(
-        self, config: TrialConfig, resource: Resource, rows: int | None
-    ) -> dict[int, float]:
-        """Seconds of a trial until each point of its resource, if it is trained so far.
+    def legs(
+        self, config: TrialConfig, resource: Resource, rows: int | None, start: int = 0
+    ) -> Iterator[tuple[int, float]]:
+        """Each point above a start, and the seconds from the point before it.
+
+        A point is priced when it is asked for, with what is in the caches by then.
 
         Args:
             config: of the trial.
             resource: of the search or phase.
             rows: of train that it learns from; None for all.
+            start: that it goes on from, built again.
         """
         pace, factor = self.pace(config.values), self.slowness
         splits, task = self.data.splits, self.data.task
         train = len(splits["train"]) if rows is None else rows
         unit = train if resource.unit == "epochs" else 1
         strata = {name: task.strata(splits[name].labels) for name in task.splits}
-        shape = shape_of(config.values)
-        seconds, before = pace.start_seconds * factor, 0
-        epochs = int(str(config.values.get("pretraining_epochs") or 0))
-        if epochs and shape not in self.pretrained:
-            self.pretrained.add(shape)
-            seconds += factor * epochs * train * pace.train_seconds
-        found: dict[int, float] = {}
-        for point in resource.points:
+        seconds = pace.start_seconds + self._pretraining(config, train)
+        before = start
+        for point in (point for point in resource.points if point > start):
             scored = sum(map(len, rows_to_score(strata, resource, point, unit=unit).values()))
-            new = max(0, min(point * unit, train) - self.cached.get(shape, 0))
-            seconds += factor * (
+            first = self._first(config, (before * unit, point * unit), train, scored)
+            seconds += (
                 (point - before) * unit * pace.train_seconds
-                + new * pace.first_seconds
+                + first * pace.first_seconds
                 + scored * pace.score_seconds
+                + resource.is_rung(point) * pace.save_seconds
             )
-            if pace.first_seconds:
-                self.cached[shape] = self.cached.get(shape, 0) + new
-            if resource.is_rung(point):
-                # A trial that pauses is built again when it goes on.
-                seconds += factor * (pace.save_seconds + pace.start_seconds)
-            found[point], before = seconds, point
-        return found
+            yield point, seconds * factor
+            seconds, before = 0.0, point
+
+    def _pretraining(self, config: TrialConfig, train: int) -> float:
+        shape = shape_of(config.values)
+        epochs = int(str(config.values.get("pretraining_epochs") or 0))
+        if not epochs or shape in self.pretrained:
+            return 0.0
+        self.pretrained.add(shape)
+        return epochs * train * self.pace(config.values).train_seconds
+
+    def _first(
+        self, config: TrialConfig, between: tuple[int, int], train: int, scored: int
+    ) -> float:
+        """Rows that a trial has the frozen layers run on, as they are not in the cache.
+
+        Rows are drawn without replacement, and each that is missing has its block computed: of
+        the blocks, of b rows, that the trial has not touched after the first m of N rows, the
+        share ((N - n) / (N - m)) ** b is so after the first n too.
+        """
+        pace = self.pace(config.values)
+        if not pace.first_seconds:
+            return 0.0
+        cache = tuple(item for item in shape_of(config.values) if item[0] not in _OF_STEPS)
+        kept, held = self.cached.get(cache, (0.0, 0))
+        begin, end = (min(examples, train) for examples in between)
+        untouched = 1.0 if begin == train else ((train - end) / (train - begin)) ** pace.block_rows
+        new = max(0.0, train - kept) * (1 - untouched)
+        self.cached[cache] = (kept + new, max(held, scored))
+        return new + max(0, scored - held)
 
 
 def _likeness(shape: Shape, other: Shape) -> tuple[bool, int]:

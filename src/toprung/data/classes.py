@@ -39,8 +39,8 @@ def check_train(train: Table, problems: Problems) -> Table:
         problems.add(train.named[name], text)
     if len(counts) == 1:
         only = next(iter(counts))
-        many = f"{counts[only]:,} row{'s' * (counts[only] > 1)}"
-        text = f"one class only, '{only}' ({many}); at least 2 are needed."
+        rows = f"{counts[only]:,} row{'s' * (counts[only] > 1)}"
+        text = f"one class only, '{only}' ({rows}); at least 2 are needed."
         problems.add(train.split, f"{text} Add rows of another class, or check data.label.")
     elif len(kept.classes()) < 2 and not problems:
         problems.add(train.split, "fewer than 2 classes with at least 2 rows. Add rows.")

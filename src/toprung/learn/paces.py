@@ -41,6 +41,7 @@ class Pace:
         cache_bytes: a row, of what frozen layers make of it; 0 where nothing is kept.
         memory_bytes: of the process that trains it.
         spread: largest difference of the timed parts, as a share of their median.
+        block_rows: that frozen layers run on at once where one of them is missing in the cache.
     """
 
     start_seconds: float
@@ -52,6 +53,7 @@ class Pace:
     cache_bytes: float
     memory_bytes: int
     spread: float
+    block_rows: float = 1.0
 
 
 def measure_paces(plan: Plan, configs: Sequence[TrialConfig]) -> list[Pace]:
@@ -83,6 +85,8 @@ def _measure(plan: Plan, config: TrialConfig, folder: Path) -> Pace:
     run = Run(own, Assignment(config))
     start = clock.seconds() - began
     own, run, first = _warm(own, run, config)
+    cached = run.loop.feed.inputs.prefix
+    block = 1.0 if cached is None else cached.block_rows
     parts = _time_parts(run)
     train = median(parts)
     # Before held-out rows join it.
@@ -106,6 +110,7 @@ def _measure(plan: Plan, config: TrialConfig, folder: Path) -> Pace:
         cache_bytes=kept,
         memory_bytes=held,
         spread=(max(parts) - min(parts)) / train,
+        block_rows=block,
     )
 
 

@@ -160,6 +160,11 @@ class Prefix:
                 self._fill(block, lower, device)
 
     @property
+    def block_rows(self) -> float:
+        """Rows of a block, on average."""
+        return len(self._block_of) / max(1, len(self._blocks))
+
+    @property
     def share(self) -> float:
         """How much of it has been computed, 0 to 1."""
         return float(self._whole.mean()) if len(self._whole) else 1.0
