@@ -36,6 +36,11 @@ def test_logs_tell_the_journal_in_words(toprung: Toprung, copied: Search) -> Non
     assert answer.code == 0
     for trial in copied.history().trials:
         assert f"{trial} starts at 0" in answer.out
+    told = " ".join(answer.out.split())
+    promoted = [e for e in read_events(copied.folder.journal) if e["kind"] == "promoted"]
+    assert promoted
+    for event in promoted:
+        assert f": {event['reason']}" in told
     assert "search phase over" in answer.out
 
 

@@ -68,7 +68,7 @@ def few() -> Facts:
 PLANTED: dict[str, tuple[Course, str]] = {
     "one_class": (
         course(reports=3, largest_predicted_share=(0.9, 1.0, 1.0)),
-        "100.0% of 400 rows get the same answer at 300 examples",
+        "100.0% of the stopping rows get the same answer at 300 examples",
     ),
     "not_finite": (
         course(reports=0, failure=Failure("diverged", "the training loss is nan at step 3")),
@@ -206,7 +206,7 @@ def test_a_collapsed_trial_is_stopped_at_a_rung_with_the_reason(tmp_path: Path) 
         assert record.state == "stopped"
         assert {finding.symptom for finding in record.findings} <= {"one_class"}
         if record.resource > 100:
-            assert record.reason.startswith("predicts one class: 100.0% of 400 rows")
+            assert record.reason.startswith("predicts one class: 100.0% of the stopping rows")
             assert record.resource == 300
     assert any(record.resource == 300 for record in ill)
     assert all(not r.findings for r in history.trials.values() if r not in ill)

@@ -7,11 +7,14 @@ import pytest
 
 from toprung.data.metrics import METRICS
 from toprung.data.tasks.single_label import SingleLabel
-from toprung.judge.diagnosing import Complaint
+from toprung.judge.diagnosing import Complaint, every_diagnosis, gather
 from toprung.judge.mistakes import find_mistakes
 from toprung.judge.recommendations import recommend
 from toprung.judge.verdicts import Contender, Verdicts, judge_test
+from toprung.trial.config import TrialConfig
 from toprung.trial.finding import Finding
+from toprung.trial.history import History
+from toprung.trial.record import TrialRecord
 from toprung.trial.space import Choice, Float, Int, Option, Space
 
 SPACE = Space(
@@ -61,6 +64,49 @@ def test_a_symptom_is_told_with_its_trials_and_one_of_the_data_without() -> None
         "Truncated inputs (1 trial): Raise max_length.",
         "Too little data (the data): Find more rows.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("best", "told"),
+    [
+        (3e-3, "Predicts one class (2 trials), not learning (2 trials): Raise the"),
+        (1e-5, "Predicts one class (2 trials), not learning (2 trials): Lower the"),
+        (
+            None,
+            "Predicts one class (2 trials), not learning (2 trials): Search learning rates both",
+        ),
+    ],
+)
+def test_trials_that_collapsed_and_learned_nothing_get_one_advice_by_the_best_trials_rate(
+    best: float | None, told: str
+) -> None:
+    history = History()
+    for trial, rate in (("t0001", 1e-3), ("t0002", 1e-4), ("t0003", best)):
+        config = TrialConfig(trial, {} if rate is None else {"learning_rate": rate}, 0)
+        history.trials[trial] = TrialRecord(config, "random")
+    symptoms = {name: every_diagnosis()[name] for name in ("one_class", "not_learning")}
+    for trial in ("t0001", "t0002"):
+        for name, one in symptoms.items():
+            found = Finding(name, one.title, "evidence", one.remedy, 8, one.stops)
+            history.trials[trial].findings.append(found)
+    complaints = gather(history, ["majority", "t0003", "t0001", "t0002"])
+    assert [one.finding.symptom for one in complaints] == ["one_class", "not_learning"]
+    (found,) = recommend(complaints)
+    assert found.startswith(told)
+
+
+def test_a_trial_with_one_of_both_symptoms_keeps_its_advice() -> None:
+    history = History()
+    for trial in ("t0001", "t0002"):
+        history.trials[trial] = TrialRecord(TrialConfig(trial, {"learning_rate": 1e-3}, 0), "tpe")
+        one = every_diagnosis()["one_class"]
+        found = Finding("one_class", one.title, "evidence", one.remedy, 8, one.stops)
+        history.trials[trial].findings.append(found)
+    other = every_diagnosis()["not_learning"]
+    lone = Finding("not_learning", other.title, "evidence", other.remedy, 8)
+    history.trials["t0002"].findings.append(lone)
+    remedies = {one.finding.remedy for one in gather(history, ["t0001", "t0002"])}
+    assert every_diagnosis()["one_class"].remedy in remedies
 
 
 def judged(right: float, baseline: float) -> Verdicts:

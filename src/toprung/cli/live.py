@@ -76,9 +76,12 @@ class View:
             value = event["metrics"].get(self._metric)
             return f"baseline {event['name']}: {self._metric} {value:.4f}, {event['seconds']:.1f} s"
         if kind == "started":
-            values = self._progress.history.trials[trial].config.values
+            record = self._progress.history.trials[trial]
+            if event["from"] and record.reason:
+                return f"{trial} goes on at {event['from']}: {record.reason}"
             said = "goes on" if event["from"] else "starts"
-            short = " ".join(f"{k.rpartition('.')[2]}={_short(v)}" for k, v in values.items())
+            values = record.config.values.items()
+            short = " ".join(f"{k.rpartition('.')[2]}={_short(v)}" for k, v in values)
             return f"{trial} {said} at {event['from']}: {short}"
         if kind == "decided":
             return self._decided(event)

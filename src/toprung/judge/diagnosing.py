@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from statistics import median
 
 from toprung.judge import diagnoses
 from toprung.judge.diagnoses._base import Course, Diagnosis, Facts
@@ -103,11 +104,40 @@ def gather(history: History, ranked: Sequence[str]) -> list[Complaint]:
         record = history.trials.get(trial)
         for finding in record.findings if record else ():
             shown.setdefault(finding.symptom, {})[trial] = finding
+    _agree(shown, history, ranked)
     complaints = []
     for found in shown.values():
         ended = tuple(t for t, f in found.items() if f.stops and _ended(history.trials[t], f))
         complaints.append(Complaint(next(iter(found.values())), tuple(found), ended))
     return sorted(complaints, key=lambda one: (not one.finding.of_data, -len(one.trials)))
+
+
+def _agree(shown: dict[str, dict[str, Finding]], history: History, ranked: Sequence[str]) -> None:
+    """Gives trials with two symptoms that ask for opposite learning rates one remedy.
+
+    An answer that is the same for all rows comes of a rate that is too high as of one that is too
+    low; what speaks for either is the rate of the best trial without any of both symptoms.
+    """
+    high, low = shown.get("one_class", {}), shown.get("not_learning", {})
+    both = high.keys() & low.keys()
+    rates = [rate for trial in both if (rate := _rate(history.trials[trial])) is not None]
+    if not rates:
+        return
+    sound = history.trials.keys() - high.keys() - low.keys()
+    others = (history.trials[trial] for trial in ranked if trial in sound)
+    best = next((rate for other in others if (rate := _rate(other)) is not None), None)
+    if best is None or best == median(rates):
+        remedy = "Search learning rates both lower and higher, or train more layers."
+    else:
+        remedy = next(iter((low if median(rates) < best else high).values())).remedy
+    for found in (high, low):
+        if found.keys() <= both:
+            found |= {trial: replace(finding, remedy=remedy) for trial, finding in found.items()}
+
+
+def _rate(record: TrialRecord) -> float | None:
+    rate = record.config.values.get("learning_rate")
+    return float(rate) if isinstance(rate, int | float) else None
 
 
 def _ended(record: TrialRecord, finding: Finding) -> bool:

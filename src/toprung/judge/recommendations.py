@@ -35,10 +35,13 @@ def recommend(
                 f"Keep {baseline.who}: no gain of the {verdicts.first.who} over it can be measured "
                 f"({gain.low:+.4f} to {gain.high:+.4f})."
             )
+    said: dict[str, list[str]] = {}
     for one in complaints:
         many = "the data" if one.finding.of_data else _count(len(one.trials), "trial")
-        title = one.finding.title
-        found.append(f"{title[:1].upper()}{title[1:]} ({many}): {one.finding.remedy}")
+        said.setdefault(one.finding.remedy, []).append(f"{one.finding.title} ({many})")
+    for remedy, symptoms in said.items():
+        words = ", ".join(symptoms)
+        found.append(f"{words[:1].upper()}{words[1:]}: {remedy}")
     if best is not None and space is not None:
         found += _edges(best, space)
     if courses is not None and courses.median_gain is not None and courses.median_gain > _GAIN:

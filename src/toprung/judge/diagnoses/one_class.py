@@ -32,9 +32,7 @@ class OneClass(Diagnosis):
             return None
         if min(answered) < self.share or (len(answered) == 1 and len(course.reports) > 1):
             return None
-        rows = course.last("evaluated_rows")
-        many = f"{answered[-1]:.1%}" + (f" of {rows:,.0f} rows" if rows else " of the rows")
         return (
-            f"{many} get the same answer at {course.at(-1)}, where the most frequent true one "
-            f"has {true:.1%}{course.rate}"
+            f"{answered[-1]:.1%} of the stopping rows get the same answer at {course.at(-1)}, "
+            f"where the most frequent true one has {true:.1%}{course.rate}"
         )
