@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -198,8 +198,10 @@ def test_a_forecast_of_another_spec_is_not_taken(
 
 
 def test_more_trials_at_a_time_take_less_time(spec: SearchSpec) -> None:
-    def cost(config: object, resource: object, rows: object) -> dict[int, float]:
-        return {point: float(point) for point in resource.points}  # type: ignore[attr-defined]
+    def cost(
+        config: object, resource: Resource, rows: object, start: int
+    ) -> Iterator[tuple[int, float]]:
+        return ((point, float(point)) for point in resource.points if point > start)
 
     ends = [simulate(spec, slots, cost, 0).end for slots in (1, 4)]
     assert ends[1] < ends[0]

@@ -37,10 +37,11 @@ def test_logs_tell_the_journal_in_words(toprung: Toprung, copied: Search) -> Non
     for trial in copied.history().trials:
         assert f"{trial} starts at 0" in answer.out
     told = " ".join(answer.out.split())
-    promoted = [e for e in read_events(copied.folder.journal) if e["kind"] == "promoted"]
-    assert promoted
-    for event in promoted:
-        assert f": {event['reason']}" in told
+    events = read_events(copied.folder.journal)
+    further = [event for event in events if event["kind"] == "started" and event["from"]]
+    assert further
+    for event in further:
+        assert f"{event['trial']} goes on at {event['from']}: chosen for the ensemble" in told
     assert "search phase over" in answer.out
 
 
