@@ -39,8 +39,8 @@ _ABOUT = {
     "other: rows per second of all. A CPU has nothing to gain by it; a graphics card may.",
     "physical_limit": "Share of the physical limit: real tokens per second × FLOP per token, "
     "against the best matrix product measured beside it.",
-    "whole_search": "Seconds of a whole search to a target score on validation rows. On machine "
-    "C ASHA had the rule `eager`, the default now, and float32, else `promote` and bfloat16.",
+    "whole_search": "Seconds of a whole search to a target score on validation rows. Beside "
+    "AutoGluon and Optuna ours had ASHA's rule `promote`; else `eager`, the default now.",
     "control_plane_trials": "Trials per second with nothing to train.",
     "control_plane_results": "Results per second with nothing to train.",
     "control_plane_floor": "Trials that sleep: per cent over trials × seconds / slots.",

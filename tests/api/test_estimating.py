@@ -14,11 +14,12 @@ from typer.testing import CliRunner
 
 from toprung.api import Search
 from toprung.api.courses import whole_course
-from toprung.api.estimating import estimate, simulate
+from toprung.api.estimating import estimate
 from toprung.api.machines import other_machine
 from toprung.api.opening import Settings
 from toprung.api.pricing import Prices
 from toprung.api.shapes import shape_of
+from toprung.api.simulating import SIMULATIONS, simulate
 from toprung.cli.main import app
 from toprung.core.errors import FixSpec
 from toprung.data.load import load_dataset
@@ -195,6 +196,26 @@ def test_a_forecast_of_another_spec_is_not_taken(
     search.folder.root.mkdir(parents=True)
     search.folder.forecast.write_text((results / "guess" / "forecast.json").read_text())
     assert search.fit().history().forecast is None
+
+
+def test_simulations_go_from_scores_by_chance_to_scores_by_cost(spec: SearchSpec) -> None:
+    """As on real data; scores that know nothing of costs promise searches that end too early."""
+    points = (8, 16, 32, 64, 128)
+    whole = replace(spec, trials=60, phases=(), resource=Resource("examples", 8, 128, points))
+
+    def cost(
+        config: TrialConfig, resource: Resource, rows: object, start: int
+    ) -> Iterator[tuple[int, float]]:
+        each = 1.0 if config.values["adapter"] == "lora" else 0.01
+        return ((point, each * point) for point in resource.points if point > start)
+
+    dear = []
+    for number in range(SIMULATIONS):
+        trials = simulate(whole, 2, cost, number).history.trials.values()
+        done = [t.config.values["adapter"] == "lora" for t in trials if t.state == "completed"]
+        dear.append(sum(done) / len(done))
+    assert min(dear) < 0.5
+    assert dear[-2:] == [1.0, 1.0]
 
 
 def test_more_trials_at_a_time_take_less_time(spec: SearchSpec) -> None:

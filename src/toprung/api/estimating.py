@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
-from toprung.api import Search
 from toprung.api.folder import Folder, folder_of
 from toprung.api.machines import Machine, other_machine, this_machine
 from toprung.api.opening import Settings
 from toprung.api.pricing import Prices, frequent_shapes
 from toprung.api.shapes import Shape
+from toprung.api.simulating import SIMULATIONS, USUAL, Simulated, even, simulate
 from toprung.api.timing import baseline_seconds, measure_beside, sample_plan
 from toprung.api.training import device_of
 from toprung.core.clock import SystemClock
@@ -24,31 +22,13 @@ from toprung.data.load import load_dataset
 from toprung.judge.forecast import MEMORY_UNCERTAINTY, Forecast, Range, RungForecast
 from toprung.learn.device import measure_precision
 from toprung.learn.paces import Pace
-from toprung.search.runners._base import Train
-from toprung.search.runners.virtual import synthetic_curve
 from toprung.spec.spec import SearchSpec
-from toprung.trial.config import Assignment, Resource, TrialConfig
 from toprung.trial.history import History
-from toprung.trial.journal import Event, read_events
-from toprung.trial.report import Metric, Report
 
-_SIMULATIONS = 5
 _MOST_SHAPES = 6
 _LEAST_UNCERTAINTY = 0.15
 _RAY_SECONDS, _RAY_BYTES = 10.0, 600 * 2**20
-
-Cost = Callable[[TrialConfig, Resource, int | None, int], Iterable[tuple[int, float]]]
-"""From a configuration, resource, rows of train and start to what ``Prices.legs`` gives."""
-
-
-@dataclass(frozen=True)
-class Simulated:
-    """A search that was simulated: its history, when each phase and when all of it ended."""
-
-    history: History
-    closings: Sequence[float]
-    end: float
-    events: Sequence[Event]
+_RAY_BYTES_OF_A_WORKER = 75 * 2**20
 
 
 @dataclass(frozen=True)
@@ -86,8 +66,9 @@ def estimate(spec: SearchSpec, settings: Settings, like: str | None = None) -> F
     The shapes of trials that a simulated search gives most are timed for a few steps, as many
     at once as trials will train at once; other shapes are scaled by their arithmetic. Then the
     search is simulated several times with those times, with its own scheduler and searcher under
-    made-up scores; their spread, widened by the timing's own, is the range. A plan is simulated
-    through all of its phases; its gates may end it earlier.
+    made-up scores, from such that know nothing of costs to such that are the better the more a
+    configuration costs; their spread, widened by the timing's own, is the range. A plan is
+    simulated through all of its phases; its gates may end it earlier.
 
     Args:
         spec: of the search.
@@ -107,7 +88,7 @@ def estimate(spec: SearchSpec, settings: Settings, like: str | None = None) -> F
     inline = settings.runner == "inline"
     slots = 1 if inline else machine.slots(spec.cpus, spec.gpus, spec.cpus_alone or 0)
     whole = replace(spec, gates=())
-    given = simulate(whole, slots, _even, 0).history.trials.values()
+    given = simulate(whole, slots, even, USUAL).history.trials.values()
     shapes = frequent_shapes(given, _MOST_SHAPES)
     # Of one card at most: trials on others do not slow those on it.
     own = this_machine()
@@ -123,7 +104,7 @@ def estimate(spec: SearchSpec, settings: Settings, like: str | None = None) -> F
         machine=machine,
     )
     runs = []
-    for number in range(_SIMULATIONS):
+    for number in range(SIMULATIONS):
         prices = Prices(known.paces, data, spec.cards, machine.slowness)
         runs.append(simulate(whole, slots, prices.legs, number))
     forecast = _forecast(whole, known, runs, took=clock.seconds() - began)
@@ -141,46 +122,6 @@ def keep_forecast(spec: SearchSpec, runner: str, forecast: Forecast, folder: Fol
     folder.publish()
 
 
-def simulate(spec: SearchSpec, slots: int, cost: Cost, number: int) -> Simulated:
-    """A whole search on the virtual clock, with so many trials at a time.
-
-    Args:
-        spec: of the search.
-        slots: trials at a time.
-        cost: seconds of a trial from point to point.
-        number: of the simulation; another one has other scores and suggestions.
-    """
-    spent: dict[str, float] = {}
-
-    def simulation(resource: Resource, metric: Metric, rows: int | None) -> Train:
-        curve = synthetic_curve(metric, resource)
-
-        def train(assignment: Assignment) -> Iterator[Report]:
-            config = assignment.config
-            trial = config.trial
-            for point, seconds in cost(config, resource, rows, assignment.start):
-                spent[trial] = spent.get(trial, 0.0) + seconds
-                value = {metric.name: curve(config, point)[0]}
-                yield Report(trial, point, value, round(spent[trial], 3), f"at{point}")
-
-        return train
-
-    with tempfile.TemporaryDirectory(prefix="toprung-estimate-") as results:
-        settings = Settings("virtual", results=results, simulation=simulation, workers=slots)
-        other = replace(spec, seed=(spec.seed + number) % (1 << 32))
-        events = read_events(Search(other, settings=settings).fit().folder.journal)
-    closings = [float(event["at"]) for event in events if event["kind"] == "closed"]
-    return Simulated(History.of(events), closings, float(events[-1]["at"]), events)
-
-
-def _even(
-    config: TrialConfig, resource: Resource, rows: int | None, start: int
-) -> Iterator[tuple[int, float]]:
-    for below, point in pairwise((0, *resource.points)):
-        if point > start:
-            yield point, 0.01 * (point - below)
-
-
 def _forecast(
     spec: SearchSpec, known: _Known, runs: Sequence[Simulated], *, took: float
 ) -> Forecast:
@@ -193,8 +134,11 @@ def _forecast(
     finish = known.again + known.baselines[-1] + _test_seconds(spec, known)
     ends = [run.end + before[len(run.closings) - 1] + finish for run in runs]
     of_trial = max(pace.memory_bytes for pace in known.paces.values())
-    memory = of_trial * known.slots
-    memory += held_bytes() + (0 if known.started == 0 else _RAY_BYTES)
+    memory = held_bytes()
+    if known.started:
+        of_trial += _RAY_BYTES_OF_A_WORKER
+        memory += _RAY_BYTES
+    memory += of_trial * known.slots
     disk = [_disk_bytes(spec, known, run.history) for run in runs]
     return Forecast(
         seconds=Range.of(ends, unsure),

@@ -10,7 +10,8 @@ from pathlib import Path
 
 HOLES = 512 << 20
 """Bytes that holes in the heap may take during long work before they are given back."""
-_WORTH = 256 << 20
+LEFT = 256 << 20
+"""Bytes of holes for which no memory is given back after a report, or between trials."""
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 _LARGEST = 32 << 20
 """Bytes of the largest block that glibc can be told to take from the heap."""
@@ -48,7 +49,7 @@ def used_bytes() -> int:
     return held_bytes() + weights
 
 
-def trim_heap(grown: int = _WORTH) -> None:
+def trim_heap(grown: int = LEFT) -> None:
     """Gives freed memory back to the machine, where glibc manages it.
 
     Batches of all sizes leave holes between what lives on, and glibc keeps holes: a worker would

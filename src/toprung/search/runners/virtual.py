@@ -15,7 +15,7 @@ from toprung.search.runners._base import Reports, Runner, Train, begin, next_rep
 from toprung.trial.config import Assignment, Resource, TrialConfig
 from toprung.trial.decision import Continue, Failure
 from toprung.trial.report import Metric, Report
-from toprung.trial.space import Scalar
+from toprung.trial.space import Scalar, Values
 
 Curve = Callable[[TrialConfig, int], tuple[float, float]]
 """From a configuration and a resource to the metric's value and the seconds spent until then."""
@@ -138,37 +138,45 @@ def simulate(curve: Curve, resource: Resource, metric: Metric) -> Train:
     return train
 
 
-def synthetic_curve(metric: Metric, resource: Resource) -> Curve:
+def quality_of(values: Values, *salt: object) -> float:
+    """A made-up quality in [0, 1] of a configuration, the mean over its values.
+
+    For a number x it is a wave over lg|x| whose phase depends on the parameter's name, for
+    anything else a draw from name and value. With another salt other values are the good ones.
+    """
+    qualities = [_quality(name, value, *salt) for name, value in sorted(values.items())]
+    return sum(qualities) / max(1, len(qualities))
+
+
+def synthetic_curve(
+    metric: Metric, resource: Resource, quality: Callable[[Values], float] = quality_of
+) -> Curve:
     """Made-up learning curves in which the values of a configuration matter.
 
-    The quality q in [0, 1] of a configuration is the mean over its values: for a number x a wave
-    over lg|x| whose phase depends on the parameter's name, for anything else a draw from name
-    and value. The value at resource r is ``0.3 + 0.6 * q * (1 - (1 + 8 r / max) ** -a)``, plus
-    noise of about 0.01; a in [0.5, 1.5], noise and speed depend on the hash of configuration and
-    seed. So learning curves cross, and early rungs mislead sometimes. A metric that is to be
-    minimised gets one minus that. A unit of resource costs 0.005 to 0.015 s of search time per
-    example, or 5 to 15 s per epoch.
+    With the quality q in [0, 1] of a configuration, the value at resource r is
+    ``0.3 + 0.6 * q * (1 - (1 + 8 r / max) ** -a)``, plus noise of about 0.01; a in [0.5, 1.5],
+    noise and speed depend on the hash of configuration and seed. So learning curves cross, and
+    early rungs mislead sometimes. A metric that is to be minimised gets one minus that. A unit of
+    resource costs 0.005 to 0.015 s of search time per example, or 5 to 15 s per epoch.
     """
 
     def curve(config: TrialConfig, reached: int) -> tuple[float, float]:
-        qualities = [_quality(name, value) for name, value in sorted(config.values.items())]
-        quality = sum(qualities) / max(1, len(qualities))
         digest = config.sha256()
         bend = 0.5 + _draw(digest, "bend")
         learned = 1 - (1 + 8 * reached / resource.max) ** -bend
         noise = 0.02 * (_draw(digest, "noise", reached) - 0.5)
-        value = round(0.3 + 0.6 * quality * learned + noise, 6)
+        value = round(0.3 + 0.6 * quality(config.values) * learned + noise, 6)
         pace = (0.01 if resource.unit == "examples" else 10.0) * (0.5 + _draw(digest, "pace"))
         return (value if metric.maximize else round(1 - value, 6)), reached * pace
 
     return curve
 
 
-def _quality(name: str, value: Scalar) -> float:
+def _quality(name: str, value: Scalar, *salt: object) -> float:
     if isinstance(value, int | float) and not isinstance(value, bool):
         decades = math.log10(1e-6 + abs(value))
-        return 0.5 + 0.5 * math.sin(math.tau * (decades / 5 + _draw(name)))
-    return _draw(name, value)
+        return 0.5 + 0.5 * math.sin(math.tau * (decades / 5 + _draw(name, *salt)))
+    return _draw(name, value, *salt)
 
 
 def _draw(*names: object) -> float:
