@@ -10,8 +10,7 @@ from pathlib import Path
 
 HOLES = 512 << 20
 """Bytes that holes in the heap may take during long work before they are given back."""
-LEFT = 256 << 20
-"""Bytes of holes for which no memory is given back after a report, or between trials."""
+_WORTH = 256 << 20
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 _LARGEST = 32 << 20
 """Bytes of the largest block that glibc can be told to take from the heap."""
@@ -49,7 +48,7 @@ def used_bytes() -> int:
     return held_bytes() + weights
 
 
-def trim_heap(grown: int = LEFT) -> None:
+def trim_heap(grown: int = _WORTH) -> None:
     """Gives freed memory back to the machine, where glibc manages it.
 
     Batches of all sizes leave holes between what lives on, and glibc keeps holes: a worker would

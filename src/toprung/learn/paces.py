@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from toprung.core.files import files_below
-from toprung.core.memory import HOLES, LEFT, trim_heap, used_bytes
+from toprung.core.memory import HOLES, trim_heap, used_bytes
 from toprung.learn.batches import Position, cut
 from toprung.learn.checkpoint import PARTIAL
 from toprung.learn.evaluate import predict
@@ -190,7 +190,7 @@ def _weigh(run: Run) -> int:
     """Bytes that this process will hold at most: in a step on the longest rows, among holes.
 
     Batches of all sizes leave holes in the heap: soon as much as a step takes, and then as much
-    again before they are given back, each up to ``HOLES``; and ``LEFT`` from trials before.
+    again before they are given back; each up to ``HOLES``.
     """
     if run.device.type != "cpu":
         return used_bytes()  # what a step takes is the card's
@@ -204,7 +204,7 @@ def _weigh(run: Run) -> int:
             loss = loop.loss_of(Part(part, len(rows)), feed.inputs.scores(run.model, part, 0))
             held = max(held, used_bytes())
             loss.backward()  # type: ignore[no-untyped-call]
-    return held + 2 * min(HOLES, held - lean) + LEFT
+    return held + 2 * min(HOLES, held - lean)
 
 
 def _size(folder: Path) -> int:
