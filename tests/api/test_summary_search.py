@@ -18,6 +18,8 @@ from typer.testing import CliRunner
 
 from toprung.api import Search
 from toprung.api.opening import Settings
+from toprung.api.pricing import Prices
+from toprung.api.shapes import shape_of
 from toprung.api.timing import sample_plan
 from toprung.cli.main import app
 from toprung.core.errors import FixData, FixSpec
@@ -25,7 +27,7 @@ from toprung.data.load import load_dataset
 from toprung.learn.device import Measured
 from toprung.learn.paces import measure_paces
 from toprung.spec.load import load_spec
-from toprung.trial.config import TrialConfig
+from toprung.trial.config import Resource, TrialConfig
 from toprung.trial.journal import read_events
 
 SPACE: dict[str, Any] = {
@@ -203,7 +205,7 @@ def test_what_writes_is_refused_where_classes_are_answered() -> None:
         assert told in str(raised.value)
 
 
-def test_the_forecast_knows_that_a_frozen_encoder_reads_each_text_once(spec: Path) -> None:
+def test_a_forecast_reads_each_text_once_and_writes_in_every_beam(spec: Path) -> None:
     found = load_spec(str(spec), ["space.adapter=frozen"])
     data = load_dataset(found.data, found.seed)
     values = {"adapter": "frozen", "backbone": "minilm2minilm", "backbone.minilm2minilm.depth": 1}
@@ -214,3 +216,17 @@ def test_the_forecast_knows_that_a_frozen_encoder_reads_each_text_once(spec: Pat
     )
     # One vector of 384 numbers a token, of texts of 16 tokens and more.
     assert pace.cache_bytes > 16 * 384 * 2
+    # Writing takes time too, of each beam.
+    assert pace.write_seconds > 0
+    resource = Resource("examples", 32, 64, (32, 64))
+    held_out = sum(len(data.splits[name]) for name in data.task.splits)
+    times = {}
+    for beams in (1, 3):
+        config = TrialConfig("t0001", {**values, **rest, "beams": beams}, 1)
+        prices = Prices({shape_of(config.values): pace}, data, found.cards)
+        times[beams] = [seconds for _, seconds in prices.legs(config, resource, None)]
+    more = [after - before for before, after in zip(times[1], times[3], strict=True)]
+    first = min(64, len(data.splits["stopping"]))
+    assert more == pytest.approx(
+        [2 * first * pace.write_seconds, 2 * held_out * pace.write_seconds]
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from toprung.api.folder import Folder, folder_of
@@ -22,8 +22,9 @@ from toprung.data.load import load_dataset
 from toprung.judge.forecast import MEMORY_UNCERTAINTY, Forecast, Range, RungForecast
 from toprung.learn.device import measure_precision
 from toprung.learn.paces import Pace
+from toprung.learn.summaries.settings import summary_settings_of
 from toprung.spec.spec import SearchSpec
-from toprung.trial.history import History
+from toprung.trial.history import History, TrialRecord
 
 _MOST_SHAPES = 6
 _LEAST_UNCERTAINTY = 0.15
@@ -131,7 +132,8 @@ def _forecast(
     # A budget that is spent ends a plan before its last phase.
     phases = range(min(len(run.closings) for run in runs))
     until = [[run.closings[n] + before[n] for run in runs] for n in phases]
-    finish = known.again + known.baselines[-1] + _test_seconds(spec, known)
+    trials = [record for run in runs for record in run.history.trials.values()]
+    finish = known.again + known.baselines[-1] + _test_seconds(spec, known, trials)
     ends = [run.end + before[len(run.closings) - 1] + finish for run in runs]
     of_trial = max(pace.memory_bytes for pace in known.paces.values())
     memory = held_bytes()
@@ -155,11 +157,12 @@ def _forecast(
     )
 
 
-def _test_seconds(spec: SearchSpec, known: _Known) -> float:
+def _test_seconds(spec: SearchSpec, known: _Known, trials: Iterable[TrialRecord]) -> float:
     """Scoring the test split by every member and the best trial, and learning baselines again."""
     members = int(str(spec.ensemble.options.get("members", 1) or 1)) + 1
     rows = len(known.data.splits["test"])
-    slowest = max(pace.score_seconds for pace in known.paces.values())
+    beams = max(summary_settings_of(r.config).beams for r in trials)
+    slowest = max(p.score_seconds + beams * p.write_seconds for p in known.paces.values())
     return members * rows * slowest * known.machine.slowness
 
 

@@ -9,14 +9,18 @@ from functools import partial
 
 from toprung.api.shapes import Shape, reading, shape_of, work
 from toprung.data.dataset import Dataset
+from toprung.data.tasks._base import Task
 from toprung.learn.backbone.card import Card
+from toprung.learn.batches import Rows
 from toprung.learn.evaluate import rows_to_score
 from toprung.learn.paces import Pace
+from toprung.learn.summaries.evaluate import MOST_LOSSES, rows_to_write
+from toprung.learn.summaries.settings import summary_settings_of
 from toprung.trial.config import Resource, TrialConfig
 from toprung.trial.history import TrialRecord
 from toprung.trial.space import Values
 
-_OF_STEPS = ("batch_size", "accumulation")
+_OF_STEPS = ("batch_size", "accumulation", "decoder_layers")
 """What of a shape the output of frozen layers does not depend on."""
 
 
@@ -89,15 +93,18 @@ class Prices:
         train = len(splits["train"]) if rows is None else rows
         unit = train if resource.unit == "epochs" else 1
         strata = {name: task.strata(splits[name].labels) for name in task.splits}
+        beams = summary_settings_of(config).beams
         seconds = pace.start_seconds + self._pretraining(config, train)
         before = start
         for point in (point for point in resource.points if point > start):
-            scored = sum(map(len, rows_to_score(strata, resource, point, unit=unit).values()))
-            first = self._first(config, (before * unit, point * unit), train, scored)
+            scored, written = _held_out(task, strata, resource, point, unit=unit)
+            between = (before * unit, point * unit)
+            first = self._first(config, between, train, max(scored, written))
             seconds += (
                 (point - before) * unit * pace.train_seconds
                 + first * pace.first_seconds
                 + scored * pace.score_seconds
+                + written * beams * pace.write_seconds
                 + resource.is_rung(point) * pace.save_seconds
             )
             yield point, seconds * factor
@@ -130,6 +137,17 @@ class Prices:
         new = max(0.0, train - kept) * (1 - untouched)
         self.cached[cache] = (kept + new, max(held, scored))
         return new + max(0, scored - held)
+
+
+def _held_out(
+    task: Task, strata: Mapping[str, Rows], resource: Resource, point: int, *, unit: int
+) -> tuple[int, int]:
+    """Rows that a report at a point scores, and those that it writes texts for."""
+    if task.answers != "texts":
+        return sum(map(len, rows_to_score(strata, resource, point, unit=unit).values())), 0
+    sizes = {name: len(rows) for name, rows in strata.items()}
+    written = sum(map(len, rows_to_write(sizes, resource, point, unit=unit).values()))
+    return min(MOST_LOSSES, sizes.get("stopping", 0)), written
 
 
 def _likeness(shape: Shape, other: Shape) -> tuple[bool, int]:

@@ -10,10 +10,20 @@ from toprung.trial.space import Scalar, Values
 Shape = tuple[tuple[str, Scalar], ...]
 """The values of a configuration that decide what a step costs."""
 
-_KEYS = ("backbone", "adapter", "max_length", "batch_size", "accumulation", "augmenter")
+_KEYS = (
+    "backbone",
+    "adapter",
+    "max_length",
+    "batch_size",
+    "accumulation",
+    "augmenter",
+    "decoder_layers",
+)
 _ENDS = (".depth", ".layers", ".width", ".patch", ".stem", ".fusion")
 _OPERATIONS = {"full": 6.0, "lora": 4.0, "frozen": 2.0}
 _TRAINED = {"all": 1.0, "top_half": 1 / 2, "top_third": 1 / 3}
+_DECODER = 2.0
+"""6 operations for each parameter, a third more of them, a quarter of the source's tokens."""
 _DEPTH, _HIDDEN = 6.0, 384
 
 
@@ -31,7 +41,8 @@ def work(shape: Shape, cards: Mapping[str, Card]) -> float:
 
     It is 6 N operations a token, 4 N with LoRA, 2 N where all is frozen. N, the parameters, goes
     with the trained layers and the square of their width: what frozen layers make of a row is
-    computed once. Pooling, head and embeddings count as half a layer. Series have a token for every
+    computed once. Pooling, head and embeddings count as half a layer, and the layers of a decoder
+    that is started from an encoder's are all trained. Series have a token for every
     patch, and matrices so narrow that their time goes with their width.
 
     >>> lora = (("adapter", "lora"), ("adapter.lora.layers", "top_third"))
@@ -40,7 +51,8 @@ def work(shape: Shape, cards: Mapping[str, Card]) -> float:
     """
     adapter = str(dict(shape).get("adapter", "full"))
     each = _trained(shape, cards) + 0.5
-    return _OPERATIONS.get(adapter, 6.0) * each * _layer(shape, cards)
+    operations = _OPERATIONS.get(adapter, 6.0) * each + _DECODER * _decoder(shape, cards)
+    return operations * _layer(shape, cards)
 
 
 def reading(shape: Shape, cards: Mapping[str, Card]) -> float:
@@ -72,6 +84,14 @@ def _trained(shape: Shape, cards: Mapping[str, Card]) -> float:
     if dict(shape).get("adapter") == "frozen":
         return 0.0
     return _TRAINED.get(_layers(shape), 1.0) * _depth(shape, cards)
+
+
+def _decoder(shape: Shape, cards: Mapping[str, Card]) -> float:
+    """Layers of a decoder that is started from the encoder's; 0 where there is none."""
+    card = _card(shape, cards)
+    if card is None or card.decoder != "warm":
+        return 0.0
+    return _number(shape, ("decoder_layers",), _depth(shape, cards))
 
 
 def _depth(shape: Shape, cards: Mapping[str, Card]) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
+from dataclasses import fields, replace
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -45,7 +45,7 @@ def measure_beside(
 
 def _mean(paces: Sequence[Pace]) -> Pace:
     """The mean times of those that ran beside each other, the largest memory and spread."""
-    names = ("start_seconds", "train_seconds", "first_seconds", "score_seconds", "save_seconds")
+    names = [field.name for field in fields(Pace) if field.name.endswith("_seconds")]
     means = {name: sum(getattr(p, name) for p in paces) / len(paces) for name in names}
     memory, spread = max(p.memory_bytes for p in paces), max(p.spread for p in paces)
     return replace(paces[0], **means, memory_bytes=memory, spread=spread)

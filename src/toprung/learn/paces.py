@@ -20,11 +20,13 @@ from toprung.learn.evaluate import predict
 from toprung.learn.loop import Part
 from toprung.learn.plan import Plan
 from toprung.learn.run import Run
+from toprung.learn.summaries.build import SummaryBuild
+from toprung.learn.summaries.evaluate import write_held_out
 from toprung.trial.config import Assignment, TrialConfig
 
 _PARTS = 3
 _PART_SECONDS = 0.5
-_SCORED = 256
+_SCORED, _WRITTEN = 256, 32
 _FEWEST_ROWS, _FIRST_PASS_SECONDS = 256, 16.0
 
 
@@ -36,12 +38,13 @@ class Pace:
         start_seconds: to build the model and open the inputs.
         train_seconds: a training row of average length, the optimiser's step included.
         first_seconds: a row more, where what frozen layers make of it is not in the cache yet.
-        score_seconds: a held-out row.
+        score_seconds: a held-out row; where texts are written, the loss of its target.
         save_seconds, save_bytes: of a checkpoint.
         cache_bytes: a row, of what frozen layers make of it; 0 where nothing is kept.
         memory_bytes: of the process that trains it.
         spread: largest difference of the timed parts, as a share of their median.
         block_rows: that frozen layers run on at once where one of them is missing in the cache.
+        write_seconds: each beam of a held-out row's text; 0 where none is written.
     """
 
     start_seconds: float
@@ -54,6 +57,7 @@ class Pace:
     memory_bytes: int
     spread: float
     block_rows: float = 1.0
+    write_seconds: float = 0.0
 
 
 def measure_paces(plan: Plan, configs: Sequence[TrialConfig]) -> list[Pace]:
@@ -91,7 +95,7 @@ def _measure(plan: Plan, config: TrialConfig, folder: Path) -> Pace:
     train = median(parts)
     # Before held-out rows join it.
     kept = _size(own.cache / "prefix") / max(1, len(run.labels)) if first else 0.0
-    score = _score(run)
+    score, write = _score(run), _write(run)
     held = max(used_bytes(), _weigh(run))
     began = clock.seconds()
     with run.streams.turn():
@@ -111,6 +115,7 @@ def _measure(plan: Plan, config: TrialConfig, folder: Path) -> Pace:
         memory_bytes=held,
         spread=(max(parts) - min(parts)) / train,
         block_rows=block,
+        write_seconds=write,
     )
 
 
@@ -184,6 +189,17 @@ def _score(run: Run) -> float:
     predict(run.model, inputs, rows)
     seconds = run.plan.clock.seconds() - began
     return float(seconds / max(1, lengths[rows].sum()) * lengths.mean())
+
+
+def _write(run: Run) -> float:
+    """Seconds that each beam of a held-out row's text takes, its frozen layers in the cache."""
+    if not isinstance(run.build, SummaryBuild):
+        return 0.0
+    texts = run.plan.dataset.splits["stopping"].texts[:_WRITTEN]
+    began = run.plan.clock.seconds()
+    write_held_out(run.build, "stopping", texts, np.arange(len(texts)))
+    seconds = run.plan.clock.seconds() - began
+    return seconds / max(1, len(texts)) / run.build.decoding.beams
 
 
 def _weigh(run: Run) -> int:

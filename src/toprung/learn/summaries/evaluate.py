@@ -25,7 +25,8 @@ from toprung.trial.config import Resource
 
 _FEWEST_WRITTEN = 64
 _TRAINED_A_WRITTEN = 32
-_MOST_LOSSES = 512
+MOST_LOSSES = 512
+"""Held-out rows whose targets' loss is told."""
 _TOKENS_AT_ONCE = {"cpu": 16384, "cuda": 262144}
 
 
@@ -56,15 +57,7 @@ def score_written(
     sizes = {name: len(found) for name, found in strata.items()}
     for name, rows in rows_to_write(sizes, plan.resource, point, unit=unit).items():
         split = splits[name]
-        answers = write_rows(
-            build.model,
-            build.inputs((name,)),
-            rows,
-            tokenizer=build.backbone.tokenizer,
-            texts=[split.texts[row] for row in rows],
-            how=(build.decoding, build.spelling),
-            shrink=shrink,
-        )
+        answers = write_held_out(build, name, split.texts, rows, shrink=shrink)
         written += len(rows)
         if len(rows) == len(split):
             write_answers(folder / f"{point}.{name}", answers)
@@ -75,6 +68,29 @@ def score_written(
             most = Counter(firsts).most_common(1)[0][1]
             metrics["largest_predicted_share"] = most / len(firsts)
     return {**metrics, "evaluated_rows": written}
+
+
+def write_held_out(
+    build: SummaryBuild, name: str, texts: Sequence[str], rows: Rows, *, shrink: int = 1
+) -> NDArray[Any]:
+    """What a trial writes for rows of a held-out split, as of ``write_rows``.
+
+    Args:
+        build: the trial's model and inputs.
+        name: of the split.
+        texts: its sources.
+        rows: (B,) which of them.
+        shrink: takes so many times fewer tokens at once.
+    """
+    return write_rows(
+        build.model,
+        build.inputs((name,)),
+        rows,
+        tokenizer=build.backbone.tokenizer,
+        texts=[texts[row] for row in rows],
+        how=(build.decoding, build.spelling),
+        shrink=shrink,
+    )
 
 
 def rows_to_write(
@@ -153,7 +169,7 @@ def write_rows(
 def _token_loss(build: SummaryBuild, point: int, shrink: int) -> float:
     """Nats of a token of the first stopping rows' targets."""
     inputs = build.inputs(("stopping",))
-    rows = np.arange(min(_MOST_LOSSES, len(inputs.lengths)))
+    rows = np.arange(min(MOST_LOSSES, len(inputs.lengths)))
     sums = predict(build.model, inputs, rows, shrink=shrink)[:, 0] * inputs.unit
     assert inputs.targets is not None
     ids = inputs.targets.ids[: inputs.targets.offsets[len(rows)]]
