@@ -40,7 +40,7 @@ _ABOUT = {
     "physical_limit": "Share of the physical limit: real tokens per second × FLOP per token, "
     "against the best matrix product measured beside it.",
     "whole_search": "Seconds of a whole search to a target score on validation rows. Beside "
-    "AutoGluon and Optuna ours had ASHA's rule `promote`; else `eager`, the default now.",
+    "AutoGluon ours had ASHA's rule `promote`; else `eager`, the default now.",
     "control_plane_trials": "Trials per second with nothing to train.",
     "control_plane_results": "Results per second with nothing to train.",
     "control_plane_floor": "Trials that sleep: per cent over trials × seconds / slots.",

@@ -64,7 +64,7 @@ class _Known:
 def estimate(spec: SearchSpec, settings: Settings, like: str | None = None) -> Forecast:
     """What a search of the spec will cost; it is kept for the search where it is for this machine.
 
-    The shapes of trials that a simulated search gives most are timed for a few steps, as many
+    The shapes of trials that simulated searches give most are timed for a few steps, as many
     at once as trials will train at once; other shapes are scaled by their arithmetic. Then the
     search is simulated several times with those times, with its own scheduler and searcher under
     made-up scores, from such that know nothing of costs to such that are the better the more a
@@ -89,7 +89,8 @@ def estimate(spec: SearchSpec, settings: Settings, like: str | None = None) -> F
     inline = settings.runner == "inline"
     slots = 1 if inline else machine.slots(spec.cpus, spec.gpus, spec.cpus_alone or 0)
     whole = replace(spec, gates=())
-    given = simulate(whole, slots, even, USUAL).history.trials.values()
+    some = [simulate(whole, slots, even, number) for number in (0, USUAL, SIMULATIONS - 1)]
+    given = [record for run in some for record in run.history.trials.values()]
     shapes = frequent_shapes(given, _MOST_SHAPES)
     # Of one card at most: trials on others do not slow those on it.
     own = this_machine()
