@@ -11,7 +11,7 @@ from toprung.api.machines import Machine, other_machine, this_machine
 from toprung.api.opening import Settings
 from toprung.api.pricing import Prices, frequent_shapes
 from toprung.api.shapes import Shape
-from toprung.api.simulating import SIMULATIONS, USUAL, Simulated, even, simulate
+from toprung.api.simulating import SIMULATIONS, TELLING, Simulated, even, simulate
 from toprung.api.timing import baseline_seconds, measure_beside, sample_plan
 from toprung.api.training import device_of
 from toprung.core.clock import SystemClock
@@ -26,7 +26,8 @@ from toprung.learn.summaries.settings import summary_settings_of
 from toprung.spec.spec import SearchSpec
 from toprung.trial.history import History, TrialRecord
 
-_MOST_SHAPES = 6
+_MOST_SHAPES, _MOST_TRIALS = 6, 100
+_SIMULATING_SECONDS = 30.0
 _LEAST_UNCERTAINTY = 0.15
 _RAY_SECONDS, _RAY_BYTES = 10.0, 600 * 2**20
 _RAY_BYTES_OF_A_WORKER = 75 * 2**20
@@ -66,7 +67,7 @@ def estimate(spec: SearchSpec, settings: Settings, like: str | None = None) -> F
 
     The shapes of trials that simulated searches give most are timed for a few steps, as many
     at once as trials will train at once; other shapes are scaled by their arithmetic. Then the
-    search is simulated several times with those times, with its own scheduler and searcher under
+    search is simulated up to nine times with those times, with its own scheduler and searcher under
     made-up scores, from such that know nothing of costs to such that are the better the more a
     configuration costs; their spread, widened by the timing's own, is the range. A plan is
     simulated through all of its phases; its gates may end it earlier.
@@ -89,7 +90,8 @@ def estimate(spec: SearchSpec, settings: Settings, like: str | None = None) -> F
     inline = settings.runner == "inline"
     slots = 1 if inline else machine.slots(spec.cpus, spec.gpus, spec.cpus_alone or 0)
     whole = replace(spec, gates=())
-    some = [simulate(whole, slots, even, number) for number in (0, USUAL, SIMULATIONS - 1)]
+    few = replace(whole, trials=min(_MOST_TRIALS, whole.trials))
+    some = [simulate(few, slots, even, number) for number in TELLING]
     given = [record for run in some for record in run.history.trials.values()]
     shapes = frequent_shapes(given, _MOST_SHAPES)
     # Of one card at most: trials on others do not slow those on it.
@@ -105,14 +107,24 @@ def estimate(spec: SearchSpec, settings: Settings, like: str | None = None) -> F
         slots=slots,
         machine=machine,
     )
-    runs = []
-    for number in range(SIMULATIONS):
-        prices = Prices(known.paces, data, spec.cards, machine.slowness)
-        runs.append(simulate(whole, slots, prices.legs, number))
+    runs = _simulate_often(whole, known)
     forecast = _forecast(whole, known, runs, took=clock.seconds() - began)
     if like is None:
         keep_forecast(spec, settings.runner, forecast, folder_of(settings.results, spec.name))
     return forecast
+
+
+def _simulate_often(spec: SearchSpec, known: _Known) -> list[Simulated]:
+    """The search's simulations; fewer where each takes long, for many trials vary little."""
+    clock = SystemClock()
+    began = clock.seconds()
+    runs: list[Simulated] = []
+    for number in dict.fromkeys((*TELLING, *range(SIMULATIONS))):
+        if len(runs) >= len(TELLING) and clock.seconds() - began > _SIMULATING_SECONDS:
+            break
+        prices = Prices(known.paces, known.data, spec.cards, known.machine.slowness)
+        runs.append(simulate(spec, known.slots, prices.legs, number))
+    return runs
 
 
 def keep_forecast(spec: SearchSpec, runner: str, forecast: Forecast, folder: Folder) -> None:
