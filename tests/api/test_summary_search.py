@@ -220,13 +220,18 @@ def test_a_forecast_reads_each_text_once_and_writes_in_every_beam(spec: Path) ->
     assert pace.write_seconds > 0
     resource = Resource("examples", 32, 64, (32, 64))
     held_out = sum(len(data.splits[name]) for name in data.task.splits)
-    times = {}
+    times, answers = {}, {}
     for beams in (1, 3):
         config = TrialConfig("t0001", {**values, **rest, "beams": beams}, 1)
         prices = Prices({shape_of(config.values): pace}, data, found.cards)
         times[beams] = [seconds for _, seconds in prices.legs(config, resource, None)]
+        answers[beams] = prices.answering(config, 10)
     more = [after - before for before, after in zip(times[1], times[3], strict=True)]
     first = min(64, len(data.splits["stopping"]))
     assert more == pytest.approx(
         [2 * first * pace.write_seconds, 2 * held_out * pace.write_seconds]
     )
+    assert answers[3] - answers[1] == pytest.approx(2 * 10 * pace.write_seconds)
+    # Nothing was computed of rows that no trial has seen.
+    read = pace.first_seconds + pace.score_seconds
+    assert answers[1] == pytest.approx(10 * (read + pace.write_seconds))

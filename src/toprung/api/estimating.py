@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from toprung.api.folder import Folder, folder_of
@@ -22,9 +22,8 @@ from toprung.data.load import load_dataset
 from toprung.judge.forecast import MEMORY_UNCERTAINTY, Forecast, Range, RungForecast
 from toprung.learn.device import measure_precision
 from toprung.learn.paces import Pace
-from toprung.learn.summaries.settings import summary_settings_of
 from toprung.spec.spec import SearchSpec
-from toprung.trial.history import History, TrialRecord
+from toprung.trial.history import History
 
 _MOST_SHAPES, _MOST_TRIALS = 6, 100
 _SIMULATING_SECONDS = 30.0
@@ -145,9 +144,11 @@ def _forecast(
     # A budget that is spent ends a plan before its last phase.
     phases = range(min(len(run.closings) for run in runs))
     until = [[run.closings[n] + before[n] for run in runs] for n in phases]
-    trials = [record for run in runs for record in run.history.trials.values()]
-    finish = known.again + known.baselines[-1] + _test_seconds(spec, known, trials)
-    ends = [run.end + before[len(run.closings) - 1] + finish for run in runs]
+    finish = known.again + known.baselines[-1]
+    ends = [
+        run.end + before[len(run.closings) - 1] + finish + _test_seconds(spec, known, run.history)
+        for run in runs
+    ]
     of_trial = max(pace.memory_bytes for pace in known.paces.values())
     memory = held_bytes()
     if known.started:
@@ -170,13 +171,21 @@ def _forecast(
     )
 
 
-def _test_seconds(spec: SearchSpec, known: _Known, trials: Iterable[TrialRecord]) -> float:
-    """Scoring the test split by every member and the best trial, and learning baselines again."""
-    members = int(str(spec.ensemble.options.get("members", 1) or 1)) + 1
+def _test_seconds(spec: SearchSpec, known: _Known, history: History) -> float:
+    """Scoring the test split by as many members as may be, the best that were trained to the end.
+
+    The best trial alone is one of them, or costs about what the last of them does.
+    """
     rows = len(known.data.splits["test"])
-    beams = max(summary_settings_of(r.config).beams for r in trials)
-    slowest = max(p.score_seconds + beams * p.write_seconds for p in known.paces.values())
-    return members * rows * slowest * known.machine.slowness
+    prices = Prices(known.paces, known.data, spec.cards, known.machine.slowness)
+    trained = history.in_state("completed") or [r for r in history.trials.values() if r.reports]
+    best = sorted(trained, key=lambda r: spec.metric.rate(r.reports[-1].metrics), reverse=True)
+    return sum(prices.answering(record.config, rows) for record in best[: _members(spec)])
+
+
+def _members(spec: SearchSpec) -> int:
+    """Of the ensemble, at most."""
+    return int(str(spec.ensemble.options.get("members", 1) or 1))
 
 
 def _rungs(runs: Sequence[Simulated], unsure: float) -> Iterator[RungForecast]:
@@ -218,9 +227,8 @@ def _disk_bytes(spec: SearchSpec, known: _Known, history: History) -> float:
         total += pace.save_bytes * min(2.3, max(1, len(record.reports)))
     for shape, pace in known.paces.items():
         cached[shape] = pace.cache_bytes * train
-    members = int(str(spec.ensemble.options.get("members", 1) or 1))
     largest = max(pace.save_bytes for pace in known.paces.values())
-    return total + sum(cached.values()) + members * largest / 3
+    return total + sum(cached.values()) + _members(spec) * largest / 3
 
 
 def _words(shape: Shape) -> str:

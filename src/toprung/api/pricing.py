@@ -110,6 +110,13 @@ class Prices:
             yield point, seconds * factor
             seconds, before = 0.0, point
 
+    def answering(self, config: TrialConfig, rows: int) -> float:
+        """Seconds in which a member answers rows that nothing was computed of before."""
+        pace = self.pace(config.values)
+        beams = summary_settings_of(config).beams
+        each = pace.first_seconds + pace.score_seconds + beams * pace.write_seconds
+        return rows * each * self.slowness
+
     def _pretraining(self, config: TrialConfig, train: int) -> float:
         shape = shape_of(config.values)
         epochs = int(str(config.values.get("pretraining_epochs") or 0))
