@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-from toprung.learn.backbone.attention import Dropout, attend, drop
+from toprung.learn.backbone.attention import Dropout, attend, drop, softmax
 
 BATCH, HEADS, LENGTH, WIDTH = 3, 2, 7, 8
 
@@ -36,6 +36,26 @@ def test_the_plain_formula_equals_the_fused_kernel_forward_and_backward(masked: 
         assert one.grad is not None
         assert other.grad is not None
         assert torch.allclose(one.grad.float(), other.grad, atol=0.15)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+@pytest.mark.parametrize("width", [1, 3, 7, 8, 15, 16, 17, 24, 31, 32, 33, 36, 37, 63, 64, 100])
+def test_softmax_is_torchs_own_for_rows_of_every_width(width: int, dtype: torch.dtype) -> None:
+    torch.manual_seed(width)
+    scores = (4 * torch.randn(2, 3, 5, width)).to(dtype).requires_grad_()
+    upper = torch.randn(2, 3, 5, width).to(dtype)
+    with torch.no_grad():
+        scores[0, 0, 0, 1:] = torch.finfo(dtype).min  # padding
+        scores[0, 0, 1] += 1000.0  # beyond what an exponential holds
+    found = softmax(scores)
+    (gradient,) = torch.autograd.grad(found, scores, upper)
+    exact = scores.detach().double().requires_grad_()
+    right = torch.softmax(exact, -1)
+    (wanted,) = torch.autograd.grad(right, exact, upper.double())
+    assert found.dtype == gradient.dtype == dtype
+    rounding = torch.finfo(dtype).eps
+    assert (found.double() - right).abs().max() <= 2 * rounding
+    assert (gradient.double() - wanted).abs().max() <= 10 * rounding
 
 
 @pytest.mark.parametrize("rate", [0.05, 0.1, 0.5])

@@ -14,6 +14,8 @@ from toprung.core.later import later
 from toprung.learn.adapters._base import Adapter, Encoder
 
 peft, tuners = later("peft"), later("peft.tuners.tuners_utils")
+linear = later("toprung.learn.backbone.linear")
+low_rank = later("toprung.learn.backbone.low_rank")
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,7 @@ class Lora(Adapter):
             lora_dropout=self.dropout,
             target_modules=rf"{below}\.(.*\.)?({targets})",
         )
+        config._register_custom_module({linear.Linear: low_rank.Adapted})
         peft.inject_adapter_in_model(config, model)
         for module in model.modules():
             if isinstance(module, tuners.BaseTunerLayer):

@@ -83,9 +83,57 @@ def attend(
         scores = torch.matmul(query * scale, key.transpose(2, 3))
         if attention_mask is not None:
             scores = scores + _additive(attention_mask, query.dtype)
-        weights = drop(torch.softmax(scores, dim=-1), dropout)
+        weights = drop(softmax(scores), dropout)
         found = torch.matmul(weights, value.to(weights.dtype))
     return found.transpose(1, 2).contiguous(), None
+
+
+def softmax(scores: torch.Tensor) -> torch.Tensor:
+    """As torch's own over the last dimension, in training on a CPU.
+
+    torch goes along a row in vectors of 16 numbers in float32 and 32 in bfloat16 (half as many
+    without AVX-512), and takes what is left of it one by one, which for the texts of most trials
+    is all of it. So rows that leave much go through float32, and rows below a vector of that
+    through operations that go along all rows at once: up to 7 times as quick.
+    """
+    found: torch.Tensor = _Softmax.apply(scores)  # type: ignore[no-untyped-call]
+    return found
+
+
+class _Softmax(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, scores: torch.Tensor) -> torch.Tensor:
+        vector, width = _vector(scores.dtype), scores.shape[-1]
+        if width < _vector(torch.float32):
+            single = scores.float()
+            powers = (single - single.amax(-1, keepdim=True)).exp_()
+            found = powers.div_(powers.sum(-1, keepdim=True)).to(scores.dtype)
+        elif width % vector > vector // 8:
+            found = torch.softmax(scores.float(), -1).to(scores.dtype)
+        else:
+            found = torch.softmax(scores, -1)
+        ctx.save_for_backward(found)
+        return found
+
+    @staticmethod
+    def backward(ctx: Any, *given: torch.Tensor) -> torch.Tensor:
+        (upper,), (weights,) = given, ctx.saved_tensors
+        width, dtype = weights.shape[-1], weights.dtype
+        if width < _vector(dtype):
+            upper, weights = upper.float(), weights.float()
+        found: torch.Tensor
+        if width < _vector(torch.float32):
+            parts = upper * weights
+            found = parts.addcmul_(weights, parts.sum(-1, keepdim=True), value=-1)
+        else:
+            found = torch.ops.aten._softmax_backward_data(upper, weights, -1, weights.dtype)
+        return found.to(dtype)
+
+
+def _vector(dtype: torch.dtype) -> int:
+    """Numbers that torch takes at once on this CPU."""
+    wide = torch.backends.cpu.get_cpu_capability() == "AVX512"
+    return (64 if wide else 32) // dtype.itemsize
 
 
 def _additive(mask: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:

@@ -41,14 +41,32 @@ def linear(
     states: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None
 ) -> torch.Tensor:
     """As torch's own, (..., in) and (out, in) → (..., out), the quicker way of the two."""
+    dtype = product_dtype(states, weight)
+    if dtype is None:
+        return functional.linear(states, weight, bias)
+    return _times(states.to(dtype), weight, bias)
+
+
+def product_dtype(states: torch.Tensor, weight: torch.Tensor) -> torch.dtype | None:
+    """What states are brought to for a product through oneDNN; None where torch's own is taken."""
     if states.device.type == "cpu" and not _is_drawn():
         half = torch.is_autocast_enabled("cpu")
         if half and weight.dtype == torch.bfloat16 and has_half_products():
-            return _times(states.bfloat16(), weight, bias)
+            return torch.bfloat16
         single = states.dtype == weight.dtype == torch.float32
         if single and not half and has_quick_singles():
-            return _times(states, weight, bias)
-    return functional.linear(states, weight, bias)
+            return torch.float32
+    return None
+
+
+def to_above(states: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+    """oneDNN's product, (..., in) → (..., out); without a gradient."""
+    return _product(states, _packed(weight, _PACKED), bias)
+
+
+def to_below(upper: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """The gradient of the states from that of the product, (..., out) → (..., in)."""
+    return _product(upper, _packed(weight, _TURNED), None)
 
 
 @cache
@@ -106,7 +124,7 @@ class _Times(torch.autograd.Function):
     ) -> torch.Tensor:
         _, trained, _ = ctx.needs_input_grad
         ctx.save_for_backward(weight, states if trained else None)
-        return _product(states, _packed(weight, _PACKED), bias)
+        return to_above(states, weight, bias)
 
     @staticmethod
     def backward(ctx: Any, *given: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
@@ -115,7 +133,7 @@ class _Times(torch.autograd.Function):
         to_states, to_weight, to_bias = ctx.needs_input_grad
         flat = upper.flatten(0, -2)
         return (
-            _product(upper, _packed(weight, _TURNED), None) if to_states else None,
+            to_below(upper, weight) if to_states else None,
             _product(flat.t(), states.flatten(0, -2).t(), None) if to_weight else None,
             flat.sum(0) if to_bias else None,
         )
